@@ -1,0 +1,190 @@
+"""Abort: the status that a handler chose reaches the client, with its message and what came before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from pytest_grpcstream import Client, Code, Point, Stream, verify
+from pytest_grpcstream.escape import printable
+from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
+from pytest_grpcstream.values import MetadataValue, code_name
+
+requirement = pytest.mark.grpcstream_requirement
+every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
+
+MESSAGES = (
+    "plain ASCII",
+    "100% sure, %41 %zz %",
+    "comma, semicolon; colon: \"quotes\" 'apostrophe' \\ = <html>",
+    "caf\u00e9 cafe\u0301 \u05e9\u05dc\u05d5\u05dd",
+    "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n",
+)
+"""Status messages that need percent-encoding, and some that look as if they had it already."""
+
+# What a stack may make of a bad argument that it found in its own way; the contract names INVALID_ARGUMENT.
+OTHER_REFUSALS = {
+    code: "a refusal, but not the one that the contract names"
+    for code in (Code.UNKNOWN, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED, Code.INTERNAL)
+}
+
+
+def aborted(
+    client: Client, method: str, name: str, code: int, metadata: Iterable[tuple[str, MetadataValue]] = ()
+) -> Stream:
+    """An RPC that was asked to abort; it is not half-closed unless it is a List."""
+    stream = client.open(method, metadata=metadata)
+    stream.send(name, code)
+    if method == "List":
+        stream.close_send()
+    return stream
+
+
+@requirement("ABORT-1", needs=("abort",))
+@every_method
+def test_every_status_code_reaches_the_client(grpcstream: Client, method: str) -> None:
+    wrong: list[str] = []
+    for code in range(1, 17):
+        with aborted(grpcstream, method, f"!abort 0 code {code}", code) as stream:
+            status = stream.end()
+            if status.code != code:
+                wrong.append(f"{code_name(code)} arrived as {status}")
+    verify.nothing_wrong(wrong, "each of the codes 1 to 16 as it was chosen", stream)
+
+
+@requirement("ABORT-3", needs=("abort",))
+@every_method
+def test_every_status_message_reaches_the_client(grpcstream: Client, method: str) -> None:
+    wrong: list[str] = []
+    for message in MESSAGES:
+        with aborted(grpcstream, method, f"!abort 0 {message}", Code.ABORTED) as stream:
+            status = stream.end()
+            if status != (Code.ABORTED, message):
+                wrong.append(f"{printable(message)} arrived as {status}")
+    verify.nothing_wrong(wrong, "ABORTED with each message as it was chosen", stream)
+
+
+@requirement("ABORT-5", needs=("abort",))
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_list_delivers_the_responses_before_the_abort(grpcstream: Client, count: int) -> None:
+    point = Point(f"!abort {count} enough", Code.DATA_LOSS)
+    with grpcstream.list(point) as stream:
+        verify.same(
+            stream, stream.collect(), verify.counted(point._replace(value=0), count), "the responses before the abort"
+        )
+        verify.status(stream, Code.DATA_LOSS, "enough")
+
+
+@requirement("ABORT-5", needs=("abort",))
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_route_delivers_the_responses_before_the_abort(
+    grpcstream: Client, grpcstream_traits: Traits, count: int
+) -> None:
+    with grpcstream.route() as stream:
+        for number in range(count):
+            stream.send("before", number)
+        stream.send("!abort 0 enough", Code.NOT_FOUND)
+        for _ in range(count + grpcstream_traits.eager):
+            verify.answer(stream)
+        status, rest = stream.end(), stream.received - count - grpcstream_traits.eager
+        verify.fail_unless(rest == 0, "nothing between the answers and the status", f"{rest} more responses", stream)
+        verify.fail_unless(status == (Code.NOT_FOUND, "enough"), "the status NOT_FOUND 'enough'", str(status), stream)
+
+
+@requirement("ABORT-6", needs=("abort",))
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, method: str) -> None:
+    with grpcstream.open(method) as stream:
+        stream.send("before", 1)
+        stream.send("!abort 0 no more", Code.RESOURCE_EXHAUSTED)
+        for number in range(200):
+            stream.send("late" * 50, number)
+        verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")
+    verify.serves(grpcstream, "after an abort in the middle of the requests")
+
+
+@requirement("ABORT-7", needs=("abort",))
+def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as sibling:
+        verify.greeting(sibling, grpcstream_traits)
+        for number in range(20):
+            with aborted(grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL) as stream:
+                verify.status(stream, Code.INTERNAL, "beside")
+            sibling.send("still here", number)
+            verify.answer(sibling)
+        sibling.close_send()
+        verify.eof(sibling)
+
+
+@requirement("ABORT-13", needs=("abort", "metadata"))
+@every_method
+def test_trailing_metadata_arrives_with_an_error(grpcstream: Client, method: str) -> None:
+    sent = bytes(range(256))
+    with aborted(grpcstream, method, "!abort 0 with metadata", Code.ABORTED, [(TRAILING_KEY, sent)]) as stream:
+        verify.status(stream, Code.ABORTED, "with metadata")
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [sent])
+
+
+@requirement("ABORT-13", needs=("abort", "metadata"))
+def test_trailing_metadata_arrives_with_an_error_after_responses(grpcstream: Client) -> None:
+    with grpcstream.list("!abort 2 later", Code.ABORTED, metadata=[(TRAILING_KEY, b"\xab\x00")]) as stream:
+        verify.status(stream, Code.ABORTED, "later")
+        verify.fail_unless(stream.received == 2, "2 responses before the status", f"{stream.received}", stream)
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\x00"])
+
+
+@requirement("META-16", needs=("abort", "metadata"))
+@every_method
+def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: str) -> None:
+    with aborted(grpcstream, method, "!abort 0 at once", Code.ABORTED, [(INITIAL_KEY, "kept")]) as stream:
+        verify.status(stream, Code.ABORTED)
+        # A trailers-only response has one block of headers, which a client shows as trailing metadata.
+        both = type(stream.initial_metadata)([*stream.initial_metadata, *(stream.trailing_metadata or ())])
+        verify.carries(stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"])
+
+
+@requirement("ABORT-15", needs=("abort",))
+def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
+    message = "long " * 800
+    with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
+        verify.status(stream, Code.NOT_FOUND, message)
+    verify.serves(grpcstream, "after a status message of 4 KiB")
+
+
+@requirement("ABORT-16", needs=("abort",))
+@every_method
+def test_a_status_message_cannot_inject_a_status(grpcstream: Client, method: str) -> None:
+    message = "a\r\ngrpc-status: 0\r\nx-injected: yes"
+    with aborted(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
+        verify.status(stream, Code.UNAUTHENTICATED, message)
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
+
+
+@requirement("ABORT-17", needs=("abort",))
+@every_method
+@pytest.mark.parametrize("code", [0, 17, -1])
+def test_an_abort_with_a_code_out_of_range_is_a_bad_directive(grpcstream: Client, method: str, code: int) -> None:
+    with aborted(grpcstream, method, "!abort 0 out of range", code) as stream:
+        verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
+
+
+@requirement("ABORT-17", needs=("abort",))
+def test_an_abort_after_a_negative_number_of_responses_is_a_bad_directive(grpcstream: Client) -> None:
+    with grpcstream.list("!abort -1 negative", Code.ABORTED) as stream:
+        verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
+
+
+@requirement("ABORT-17", needs=("repeat",))
+@pytest.mark.parametrize("method", ["List", "Route"])
+@pytest.mark.parametrize("name", ["!repeat x y", "!repeat -1 y"])
+def test_a_bad_repeat_is_refused(grpcstream: Client, method: str, name: str) -> None:
+    with aborted(grpcstream, method, name, 5) as stream:
+        verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
+
+
+@requirement("ABORT-17", needs=("sleep",))
+@every_method
+def test_a_negative_sleep_is_refused(grpcstream: Client, method: str) -> None:
+    with aborted(grpcstream, method, "!sleep -1", 0) as stream:
+        verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)

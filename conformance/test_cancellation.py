@@ -1,0 +1,223 @@
+"""Cancellation: a client may go away at any point; the handler learns of it and nobody else notices."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from pytest_grpcstream import Client, Code, Failure, Point, verify
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+ATTEMPTS = 3
+"""How often a Record is cancelled before its handler counts as not told: it cannot be seen when it has read the mark."""
+STORM = 150
+"""Cancelled calls of each kind: with both kinds more than a usual pool of threads has."""
+
+
+def new_token() -> str:
+    """A token that no RPC was marked with before."""
+    return uuid.uuid4().hex
+
+
+@requirement("CANCEL-2", needs=("watch",))
+def test_the_handler_of_a_list_learns_of_the_cancel(grpcstream: Client) -> None:
+    token = new_token()
+    with grpcstream.list(f"!watch {token}") as stream:
+        stream.headers()
+        stream.cancel()
+        verify.noticed(grpcstream, token, stream, "the client's cancel")
+
+
+@requirement("CANCEL-2", needs=("watch",))
+def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcstream_quiet: float) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        token = new_token()
+        with grpcstream.record() as stream:
+            stream.send(f"!watch {token}")
+            stream.send("and more", 1)
+            verify.pause(grpcstream_quiet * attempt)
+            stream.cancel()
+            try:
+                verify.noticed(grpcstream, token, stream, "the client's cancel")
+            except Failure:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                return
+
+
+@requirement("CANCEL-2", needs=("watch",))
+def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    token = new_token()
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!watch {token}")
+        verify.answer(stream)
+        stream.cancel()
+        verify.noticed(grpcstream, token, stream, "the client's cancel")
+
+
+@requirement("CANCEL-2", needs=("watch", "sleep"))
+def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    token = new_token()
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!watch {token}")
+        verify.answer(stream)
+        stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+        stream.cancel()
+        verify.noticed(grpcstream, token, stream, "a cancel in the middle of its sleep")
+
+
+@requirement("CANCEL-3")
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_a_cancel_right_after_the_beginning_does_no_harm(grpcstream: Client, method: str) -> None:
+    for _ in range(20):
+        with grpcstream.open(method) as stream:
+            stream.cancel()
+    verify.serves(grpcstream, "after calls that were cancelled before their first request")
+
+
+@requirement("CANCEL-4", needs=("sleep",))
+@pytest.mark.parametrize("method", ["List", "Record", "Route"])
+def test_a_cancel_between_half_close_and_response_does_no_harm(grpcstream: Client, method: str) -> None:
+    for _ in range(5):
+        with grpcstream.open(method) as stream:
+            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+            stream.close_send()
+            stream.cancel()
+    verify.serves(grpcstream, "after calls that were cancelled while their handlers slept")
+
+
+@requirement("CANCEL-5")
+def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    for number in range(10):
+        with grpcstream.route() as route, grpcstream.list("cancelled", number) as listing:
+            verify.greeting(route, grpcstream_traits)
+            route.send("cancelled", number)
+            verify.answer(route)
+            verify.point(listing, Point("cancelled", number))
+            route.cancel()
+            listing.cancel()
+            verify.status(route, Code.CANCELLED)
+    verify.serves(grpcstream, "after calls that were cancelled after their first response")
+
+
+@requirement("CANCEL-9")
+def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as sibling:
+        verify.greeting(sibling, grpcstream_traits)
+        for number in range(50):
+            with grpcstream.open(("List", "Record", "Route")[number % 3]) as stream:
+                stream.send("cancelled", number)
+                stream.cancel()
+            sibling.send("still here", number)
+            verify.answer(sibling)
+        sibling.close_send()
+        verify.eof(sibling)
+
+
+@requirement("CANCEL-13", needs=("watch", "repeat"))
+def test_a_cancel_ends_a_handler_that_waits_for_flow_control(
+    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+) -> None:
+    token = new_token()
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!watch {token}")
+        verify.answer(stream)
+        stream.send(f"!repeat 400 {'unread' * 2500}")
+        verify.pause(grpcstream_quiet)
+        stream.cancel()
+        verify.noticed(grpcstream, token, stream, "a cancel while its responses are not read")
+
+
+@requirement("CANCEL-16", needs=("watch",))
+def test_a_call_that_ended_with_ok_is_not_counted_as_cancelled(grpcstream: Client, grpcstream_quiet: float) -> None:
+    token = new_token()
+    with grpcstream.route() as stream:
+        stream.send(f"!watch {token}")
+        stream.close_send()
+        verify.status(stream)
+        verify.pause(grpcstream_quiet)
+        counted = verify.counted_as_cancelled(grpcstream, token)
+        verify.fail_unless(not counted, "!cancelled answers 0 for a call that ended with OK", "it answers 1", stream)
+
+
+@requirement("CANCEL-16", needs=("watch", "abort"))
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_a_call_that_was_aborted_is_not_counted_as_cancelled(
+    grpcstream: Client, grpcstream_quiet: float, method: str
+) -> None:
+    token = new_token()
+    with grpcstream.open(method) as stream:
+        stream.send(f"!watch {token}")
+        stream.send("!abort 0 by the server", Code.ABORTED)
+        verify.status(stream, Code.ABORTED)
+        verify.pause(grpcstream_quiet)
+        counted = verify.counted_as_cancelled(grpcstream, token)
+        verify.fail_unless(not counted, "!cancelled answers 0 for an aborted call", "it answers 1", stream)
+
+
+@requirement("CANCEL-16", needs=("watch",))
+def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
+    grpcstream: Client, grpcstream_traits: Traits
+) -> None:
+    cancelled, still_open = new_token(), new_token()
+    with grpcstream.route() as gone, grpcstream.route() as stays:
+        for stream, token in ((gone, cancelled), (stays, still_open)):
+            verify.greeting(stream, grpcstream_traits)
+            stream.send(f"!watch {token}")
+            verify.answer(stream)
+        gone.cancel()
+        verify.noticed(grpcstream, cancelled, gone, "the client's cancel")
+        for token, which in ((still_open, "a call that is still open"), (new_token(), "a call that never was")):
+            counted = verify.counted_as_cancelled(grpcstream, token)
+            verify.fail_unless(not counted, f"!cancelled answers 0 for {which}", "it answers 1", stays)
+        stays.send("still here", 1)
+        verify.answer(stays)
+
+
+@requirement("LOAD-8")
+def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
+    grpcstream: Client, grpcstream_traits: Traits, grpcstream_connect: Callable[[], Client]
+) -> None:
+    for number in range(STORM):
+        with grpcstream.route() as stream:
+            verify.greeting(stream, grpcstream_traits)
+            stream.send("storm", number)
+            verify.answer(stream)
+            stream.cancel()
+    verify.serves(grpcstream_connect(), f"after {STORM} cancelled Routes")
+
+
+@requirement("LOAD-8", needs=("watch",))
+def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client]
+) -> None:
+    token = new_token()
+    for _ in range(STORM):
+        with grpcstream.list(f"!watch {token}") as stream:
+            stream.headers()
+            stream.cancel()
+    verify.serves(grpcstream_connect(), f"after {STORM} Lists that were cancelled while they waited")
+
+
+@requirement("ROBUST-14")
+def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
+    grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_traits: Traits
+) -> None:
+    for _ in range(5):
+        client = grpcstream_connect()
+        for number in range(20):
+            route, record = client.route(), client.record()
+            verify.greeting(route, grpcstream_traits)
+            for stream in (route, record):
+                stream.send("vanishing", number)
+            verify.answer(route)
+        client.close()
+    verify.serves(grpcstream, "after five clients vanished with forty open calls each")

@@ -1,0 +1,88 @@
+"""Deadlines: a call ends when its time is over, the handler learns of it, and calls in time are left alone."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from pytest_grpcstream import Client, Code, Point, verify
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+SHORT = 0.3
+"""Seconds: a deadline that passes during a test, and long enough for a call to reach its handler first."""
+GENEROUS = 600.0
+"""Seconds: a deadline that never passes during a test."""
+
+
+@requirement("DEADL-1", needs=("sleep",))
+@pytest.mark.parametrize("method", ["List", "Record", "Route"])
+def test_a_slow_call_ends_at_its_deadline(grpcstream: Client, method: str) -> None:
+    with grpcstream.open(method, deadline=SHORT) as stream:
+        stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+        stream.close_send()
+        verify.status(stream, Code.DEADLINE_EXCEEDED)
+    verify.serves(grpcstream, f"after a {method} that ran into its deadline")
+
+
+@requirement("DEADL-5")
+def test_calls_in_time_are_not_disturbed_by_a_deadline(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.list("in time", 1, deadline=GENEROUS) as listing:
+        verify.list_answer(listing, Point("in time", 1))
+    with grpcstream.record(deadline=GENEROUS) as record:
+        record.send("in time", 1)
+        verify.only_answer(record)
+    with grpcstream.route(deadline=GENEROUS) as route:
+        verify.greeting(route, grpcstream_traits)
+        for number in range(5):
+            route.send("in time", number)
+            verify.answer(route)
+        route.close_send()
+        verify.eof(route)
+
+
+@requirement("DEADL-5", needs=("sleep",))
+@pytest.mark.parametrize("deadline", [30.0, GENEROUS, 360_000.0], ids=["seconds", "minutes", "hours"])
+def test_a_slow_call_in_time_is_not_disturbed_by_its_deadline(grpcstream: Client, deadline: float) -> None:
+    point = Point("!sleep 250", 3)
+    with grpcstream.list(point, deadline=deadline) as stream:
+        verify.list_answer(stream, point)
+
+
+@requirement("DEADL-12", needs=("watch",))
+def test_the_handler_of_a_list_learns_that_the_deadline_passed(grpcstream: Client) -> None:
+    token = uuid.uuid4().hex
+    with grpcstream.list(f"!watch {token}", deadline=SHORT) as stream:
+        verify.status(stream, Code.DEADLINE_EXCEEDED)
+        verify.noticed(grpcstream, token, stream, "the end of its deadline")
+
+
+@requirement("DEADL-12", needs=("watch",))
+def test_the_handler_of_a_route_learns_that_the_deadline_passed(
+    grpcstream: Client, grpcstream_traits: Traits
+) -> None:
+    token = uuid.uuid4().hex
+    with grpcstream.route(deadline=SHORT) as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!watch {token}")
+        verify.answer(stream)
+        verify.status(stream, Code.DEADLINE_EXCEEDED)
+        verify.noticed(grpcstream, token, stream, "the end of its deadline")
+
+
+@requirement("DEADL-13")
+def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route(deadline=GENEROUS) as sibling:
+        verify.greeting(sibling, grpcstream_traits)
+        sibling.send("before", 1)
+        verify.answer(sibling)
+        expiring = [grpcstream.route(deadline=SHORT) for _ in range(50)]
+        for stream in expiring:
+            verify.status(stream, Code.DEADLINE_EXCEEDED)
+        sibling.send("after", 2)
+        verify.answer(sibling)
+        sibling.close_send()
+        verify.eof(sibling)
+    verify.serves(grpcstream, "after fifty calls that ran into their deadlines")

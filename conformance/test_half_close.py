@@ -1,0 +1,104 @@
+"""Half-close and full duplex on Route: either side may finish first, and neither loses anything by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_grpcstream import Client, Point, verify
+from pytest_grpcstream.features import Traits
+from pytest_grpcstream.parallel import together
+
+requirement = pytest.mark.grpcstream_requirement
+
+KIB = "k" * 1024
+
+
+@requirement("HALF-1")
+@pytest.mark.parametrize("count", [1, 100])
+def test_all_answers_arrive_after_the_half_close(grpcstream: Client, grpcstream_traits: Traits, count: int) -> None:
+    with grpcstream.route() as stream:
+        for number in range(count):
+            stream.send("due", number)
+        stream.close_send()
+        for _ in range(count + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("HALF-3", needs=("sleep",))
+def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send("!sleep 200")
+        stream.close_send()
+        verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("HALF-4")
+def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for number in range(20):
+            stream.send("ping", number)
+            verify.answer(stream)
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("HALF-5", needs=("finish",))
+@pytest.mark.parametrize("before", [0, 1, 50])
+def test_route_that_finishes_early_ends_without_the_half_close(
+    grpcstream: Client, grpcstream_traits: Traits, before: int
+) -> None:
+    with grpcstream.route() as stream:
+        for number in range(before):
+            stream.send("before", number)
+        stream.send("!finish")
+        for _ in range(before + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("HALF-5", needs=("finish",))
+def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        stream.send("before", 1)
+        stream.send("!finish")
+        for number in range(200):
+            stream.send("late" * 50, number)
+        for _ in range(1 + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+    verify.serves(grpcstream, "after a Route that finished early")
+
+
+@requirement("HALF-8", needs=("echo",))
+def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+
+        def write() -> None:
+            for point in points:
+                stream.send(f"!echo {point.name}", point.value)
+            stream.close_send()
+
+        def read() -> None:
+            verify.echoes(stream, points)
+            verify.eof(stream)
+
+        together([read, write])
+
+
+@requirement("HALF-11", needs=("repeat",))
+def test_a_half_close_before_reading_loses_nothing(
+    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+) -> None:
+    point = Point(f"!repeat 1500 {KIB}", 0)
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send(point)
+        stream.close_send()
+        verify.pause(grpcstream_quiet)
+        verify.responses(stream, verify.counted(point, 1500), "1.5 MiB of responses, read late")

@@ -1,0 +1,219 @@
+"""Message order and integrity: what was sent arrives, once, in order and unchanged."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from pytest_grpcstream import Client, Point, verify
+from pytest_grpcstream.features import Traits
+from pytest_grpcstream.parallel import together
+
+requirement = pytest.mark.grpcstream_requirement
+
+MANY = 10_000
+"""Messages in one call: more than any flow-control window or queue of a usual server holds."""
+BURST = 100
+"""Requests that are sent before their answers are read; small enough for every default window."""
+
+NAMES = {
+    "empty": "",
+    "one": "a",
+    "spaces": "  leading, trailing and  double  ",
+    "controls": "tab\tline\nreturn\rnul\x00end",
+    "composed": "caf\u00e9 cafe\u0301",
+    "emoji": "\U0001f408\u200d\u2b1b \u263a \U0001f608",
+    "right-to-left": "\u05e9\u05dc\u05d5\u05dd \u202etrebled\u202c",
+    "percent": "100% %41 %zz",
+    "case": "MiXeD CaSe \u0130\u0131\u00df",
+    "long": "0123456789" * 2_000,
+}
+
+
+@requirement("ORD-1")
+@pytest.mark.parametrize("value", [0, 1000, -3])
+def test_list_responses_arrive_in_the_order_they_were_written(grpcstream: Client, value: int) -> None:
+    with grpcstream.list("order", value) as stream:
+        verify.list_answer(stream, Point("order", value))
+
+
+@requirement("ORD-2", needs=("echo",))
+def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client) -> None:
+    words = [f"{number}:{'x' * (number * 37 % 600)}" for number in range(500)]
+    with grpcstream.record() as stream:
+        for word in words:
+            stream.send(f"!echo {word}")
+        verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all requests in order")
+
+
+@requirement("ORD-3", needs=("echo",))
+def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for start in range(0, 500, BURST):
+            burst = [Point(f"text {number}", number * 7 - 500) for number in range(start, start + BURST)]
+            for text, value in burst:
+                stream.send(f"!echo {text}", value)
+            verify.echoes(stream, burst)
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("ORD-4")
+def test_route_answers_every_one_of_many_requests_once(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for _ in range(0, MANY, BURST):
+            first = stream.received
+            for number in range(BURST):
+                stream.send("many", number)
+            got = [None if point is None else point.value for point in stream.take(BURST)]
+            wanted = list(range(first, first + BURST))
+            verify.fail_unless(got == wanted, f"the values {first} to {first + BURST - 1}", f"{got}", stream)
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("ORD-4", needs=("echo",))
+def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> None:
+    words = [str(number) for number in range(MANY)]
+    with grpcstream.record() as stream:
+        stream.send("!echo 0")
+        for word in words[1:]:
+            stream.send(word, 1)
+        verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), MANY)], "every request once")
+
+
+@requirement("ORD-4", needs=("repeat",))
+def test_list_delivers_every_one_of_many_responses_once(grpcstream: Client) -> None:
+    point = Point(f"!repeat {MANY} many", -5)
+    with grpcstream.list(point) as stream:
+        verify.responses(stream, verify.counted(point, MANY))
+
+
+@requirement("ORD-6")
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_list_returns_the_name_as_it_was_sent(grpcstream: Client, name: str) -> None:
+    with grpcstream.list(name, 7) as stream:
+        verify.list_answer(stream, Point(name, 7))
+
+
+@requirement("ORD-6", needs=("echo",))
+def test_route_echoes_names_and_values_as_they_were_sent(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    values = (0, 1, -1, 127, 128, 2**31 - 1, -(2**31))
+    points = [Point(name, values[place % len(values)]) for place, name in enumerate(NAMES.values())]
+    points += [Point("value", value) for value in values]
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for point in points:
+            stream.send(f"!echo {point.name}", point.value)
+            verify.echoes(stream, [point])
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("ORD-6", needs=("echo",))
+def test_record_joins_names_as_they_were_sent(grpcstream: Client) -> None:
+    with grpcstream.record() as stream:
+        for name in NAMES.values():
+            stream.send(f"!echo {name}")
+        expected = Point(",".join(NAMES.values()), len(NAMES))
+        verify.same(stream, [verify.only_answer(stream)], [expected], "all names unchanged")
+
+
+@requirement("ORD-7")
+def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    echo = "echo" in grpcstream_traits.features
+
+    def listing(number: int) -> None:
+        for turn in range(3):
+            point = Point(f"list {number}.{turn}", number * 1_000_003 + turn)
+            with grpcstream.list(point) as stream:
+                verify.list_answer(stream, point)
+
+    def recording(number: int) -> None:
+        words = [f"record {number}.{turn}" for turn in range(20)]
+        with grpcstream.record() as stream:
+            for word in words:
+                stream.send(f"!echo {word}" if echo else word)
+            got = verify.only_answer(stream)
+            if echo:
+                verify.same(stream, [got], [Point(",".join(words), len(words))], "its own requests")
+
+    def routing(number: int) -> None:
+        with grpcstream.route() as stream:
+            verify.greeting(stream, grpcstream_traits)
+            for turn in range(10):
+                stream.send(f"!echo route {number}.{turn}" if echo else "route", number)
+                if echo:
+                    verify.echoes(stream, [Point(f"route {number}.{turn}", number)])
+                else:
+                    verify.answer(stream)
+            stream.close_send()
+            verify.eof(stream)
+
+    kinds = (listing, recording, routing)
+    together([partial(kinds[number % 3], number) for number in range(100)])
+
+
+@requirement("ORD-8")
+def test_route_answers_no_request_before_it_was_sent(
+    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        verify.silent(stream, grpcstream_quiet, "no request was sent")
+        stream.send("first", 1)
+        verify.answer(stream)
+        verify.silent(stream, grpcstream_quiet, "the only request was answered")
+
+
+@requirement("ORD-11")
+def test_list_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+    point = Point("wrap", 2**31 - 3)
+    with grpcstream.list(point) as stream:
+        verify.list_answer(stream, point)
+
+
+@requirement("ORD-11", needs=("repeat",))
+def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+    point = Point("!repeat 9 wrap", 2**31 - 5)
+    with grpcstream.list(point) as stream:
+        verify.responses(stream, verify.counted(point, 9))
+
+
+@requirement("ORD-12")
+def test_every_route_counts_from_zero(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    for _ in range(3):
+        with grpcstream.route() as stream:
+            for _ in range(5):
+                stream.send("count", 100)
+            stream.close_send()
+            for _ in range(5 + grpcstream_traits.eager):
+                verify.answer(stream)
+            verify.eof(stream)
+
+
+@requirement("ORD-12", needs=("repeat",))
+def test_the_route_counter_counts_responses_to_directives(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send("plain", 1)
+        verify.answer(stream)
+        stream.send("!repeat 0 none", 60)
+        three = Point("!repeat 3 times", 50)
+        stream.send(three)
+        verify.same(stream, stream.take(3), verify.counted(three, 3), "the responses to !repeat 0 and !repeat 3")
+        stream.send("plain again", 1)
+        verify.answer(stream)
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("ORD-13", needs=("repeat",))
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_list_repeats_as_often_as_it_was_asked_to(grpcstream: Client, count: int) -> None:
+    point = Point(f"!repeat {count} again and again", 3)
+    with grpcstream.list(point) as stream:
+        verify.responses(stream, verify.counted(point, count))

@@ -1,0 +1,159 @@
+"""Message sizes: messages arrive whole whatever their size, or are refused for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_grpcstream import Client, Code, Deviation, NotApplicable, Point, StatusError, verify
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+KIB, MIB = 1024, 1024 * 1024
+AROUND = (16_377, 16_384, 16_391, 65_528, 65_535, 65_543, 200_000)
+"""Sizes around an HTTP/2 frame (16384) and a default window (65535), and one over several windows."""
+
+# statuscodes.md names RESOURCE_EXHAUSTED; these stacks refuse too, each in its own word.
+OTHER_LIMITS = {
+    Code.OUT_OF_RANGE: "a refusal, but a message over the limit is RESOURCE_EXHAUSTED",
+    Code.INVALID_ARGUMENT: "a refusal, but a message over the limit is RESOURCE_EXHAUSTED",
+    Code.INTERNAL: "a refusal, but a message over the limit is RESOURCE_EXHAUSTED",
+    Code.UNKNOWN: "a refusal, but a message over the limit is RESOURCE_EXHAUSTED",
+    Code.CANCELLED: "the call was cut, but a message over the limit is RESOURCE_EXHAUSTED",
+    Code.UNAVAILABLE: "the connection was cut, but a message over the limit is RESOURCE_EXHAUSTED",
+}
+
+
+def sized(size: int) -> str:
+    """A text of that many characters in which a missing or moved part shows."""
+    return "".join(f"{place:7d}|" for place in range(0, size, 8))[:size]
+
+
+@requirement("SIZE-9", needs=("echo",))
+def test_route_echoes_messages_around_frame_and_window_sizes(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for size in AROUND:
+            stream.send(f"!echo {sized(size)}", size)
+            verify.echoes(stream, [Point(sized(size), size)])
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("SIZE-9")
+@pytest.mark.parametrize("size", [16_384, 65_535])
+def test_list_returns_names_around_frame_and_window_sizes(grpcstream: Client, size: int) -> None:
+    point = Point(sized(size), size)
+    with grpcstream.list(point) as stream:
+        verify.list_answer(stream, point)
+
+
+def _refused(point: str, stream_status: str) -> Deviation:
+    return Deviation(f"{point} handled whole", f"{stream_status}: the target has a smaller limit")
+
+
+@requirement("SIZE-5")
+def test_record_and_route_take_messages_of_one_mebibyte(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    text = sized(MIB)
+    with grpcstream.record() as record:
+        record.send(text, 1)
+        record.close_send()
+        points = record.collect()
+        if record.status is not None and record.status.code == Code.RESOURCE_EXHAUSTED:
+            raise _refused("1 MiB", str(record.status))
+        verify.ended_ok(record)
+        verify.fail_unless(len(points) == 1, "one response", str(len(points)), record)
+    with grpcstream.route() as route:
+        verify.greeting(route, grpcstream_traits)
+        route.send(text, 1)
+        verify.answer(route)
+        route.close_send()
+        verify.eof(route)
+
+
+@requirement("SIZE-5", needs=("echo",))
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_messages_of_one_mebibyte_are_echoed_whole(
+    grpcstream: Client, grpcstream_traits: Traits, method: str
+) -> None:
+    with grpcstream.open(method) as stream:
+        if method == "Route":
+            verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!echo {sized(MIB)}", 1)
+        stream.close_send()
+        points = stream.collect()
+        if stream.status is not None and stream.status.code == Code.RESOURCE_EXHAUSTED:
+            raise _refused("1 MiB", str(stream.status))
+        verify.same(stream, [verify.echo(point) for point in points], [Point(sized(MIB), 1)], "the echo")
+        verify.ended_ok(stream)
+
+
+@requirement("SIZE-5", needs=("repeat",))
+def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
+    point = Point(f"!repeat 2 {sized(MIB)}", 1)
+    with grpcstream.list(point) as stream:
+        points = stream.collect()
+        if stream.status is not None and stream.status.code == Code.RESOURCE_EXHAUSTED:
+            raise _refused("1 MiB", str(stream.status))
+        verify.same(stream, points, verify.counted(point, 2), "the responses")
+        verify.ended_ok(stream)
+
+
+@requirement("SIZE-7")
+def test_the_limit_is_one_per_message(grpcstream: Client) -> None:
+    text = sized(2 * MIB)
+    with grpcstream.record() as first:
+        first.send(text, 1)
+        first.close_send()
+        if first.end().code == Code.RESOURCE_EXHAUSTED:
+            raise NotApplicable("the target refuses a single message of 2 MiB")
+        verify.ended_ok(first)
+    with grpcstream.record() as stream:
+        for number in range(4):
+            stream.send(text, number)
+        verify.only_answer(stream)
+
+
+@requirement("SIZE-2")
+@pytest.mark.parametrize("method", ["List", "Record", "Route"])
+def test_a_message_of_five_mebibytes_is_handled_or_refused(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits, method: str
+) -> None:
+    # A List would send what it is given at least once, so it is told to send it just once if it can be.
+    name = sized(5 * MIB)
+    if method == "List" and "repeat" in grpcstream_traits.features:
+        name = f"!repeat 1 {name}"
+    with grpcstream.open(method) as stream:
+        stream.send(name, 1)
+        stream.close_send()
+        first = None
+        try:
+            first = stream.recv()
+        except StatusError:
+            pass
+        status = stream.end()
+        verify.serves(grpcstream_connect(), "after a message of 5 MiB")
+        if status.ok:
+            whole = method != "List" or first == Point(name, 1)
+            verify.fail_unless(whole, "the message handled whole", "a response of other content", stream)
+        else:
+            verify.status(stream, Code.RESOURCE_EXHAUSTED, tolerated=OTHER_LIMITS)
+
+
+@requirement("SIZE-2")
+def test_route_answers_what_came_before_an_oversize_message(
+    grpcstream: Client, grpcstream_traits: Traits
+) -> None:
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for number in range(2):
+            stream.send("before", number)
+            verify.answer(stream)
+        stream.send(sized(5 * MIB), 1)
+        stream.close_send()
+        verify.status(stream, Code.RESOURCE_EXHAUSTED, allowed=(Code.OK,), tolerated=OTHER_LIMITS)
+        answered = stream.received - grpcstream_traits.eager
+        if stream.status is not None and stream.status.ok:
+            verify.fail_unless(answered == 3, "3 answers and OK", f"{answered} answers and OK", stream)

@@ -1,0 +1,133 @@
+"""Requests that no usual client sends: the call may fail, the server goes on serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pytest_grpcstream import Client, Code, Point, verify
+
+requirement = pytest.mark.grpcstream_requirement
+every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
+
+NO_PROTOBUF = b"\x0a\xff\xff\xff\xff\xff"
+"""A field that says it is longer than any message can be."""
+
+
+def tag(field: int, wire_type: int) -> bytes:
+    """The key of a protobuf field with a number below 2048."""
+    number = field << 3 | wire_type
+    return bytes([number]) if number < 128 else bytes([number & 127 | 128, number >> 7])
+
+
+def chunk(field: int, content: bytes) -> bytes:
+    """A length-delimited protobuf field with content below 128 bytes."""
+    return tag(field, 2) + bytes([len(content)]) + content
+
+
+def other_errors(named: Code) -> dict[int, str]:
+    """Every error code but the one that the specification names: the call fails, and only the word is wrong."""
+    return {code: "an error, but another one" for code in Code if code not in (Code.OK, named)}
+
+
+VALUE_5, VALUE_9 = tag(2, 0) + b"\x05", tag(2, 0) + b"\x09"
+UNKNOWN = tag(99, 0) + b"\x07" + chunk(100, b"unknown") + tag(101, 5) + b"\x01\x02\x03\x04" + tag(102, 1) + bytes(8)
+ENCODINGS = {
+    "value before name": chunk(1, VALUE_5 + chunk(1, b"name")),
+    "last value wins": chunk(1, VALUE_9 + chunk(1, b"other") + VALUE_5 + chunk(1, b"name")),
+    "pt in two parts": chunk(1, chunk(1, b"name")) + chunk(1, VALUE_5),
+    "long varint": chunk(1, chunk(1, b"name") + tag(2, 0) + b"\x85\x80\x80\x80\x00"),
+}
+
+
+@requirement("ROBUST-4")
+@every_method
+def test_a_request_without_pt_does_not_take_the_server_down(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+) -> None:
+    with grpcstream.open(method) as stream:
+        stream.send(None)
+        stream.close_send()
+        stream.end()
+        verify.serves(grpcstream_connect(), f"after a {method} request without pt")
+        verify.status(stream, Code.INVALID_ARGUMENT, allowed=(Code.OK,), tolerated=other_errors(Code.INVALID_ARGUMENT))
+
+
+@requirement("ROBUST-4")
+def test_a_request_without_pt_harms_no_later_call_on_the_connection(grpcstream: Client) -> None:
+    for method in ("List", "Record", "Route"):
+        with grpcstream.open(method) as stream:
+            stream.send(None)
+            stream.close_send()
+            stream.end()
+    verify.serves(grpcstream, "after requests without pt")
+
+
+@requirement("WIRE-1")
+def test_an_unknown_method_is_unimplemented(grpcstream: Client) -> None:
+    with grpcstream.open("NoSuchMethod") as stream:
+        stream.send("anybody there", 1)
+        stream.close_send()
+        verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
+    verify.serves(grpcstream, "after a call of an unknown method")
+
+
+@requirement("WIRE-2")
+def test_an_unknown_service_is_unimplemented(grpcstream: Client) -> None:
+    with grpcstream.open("/proto.NoSuchService/List") as stream:
+        stream.send("anybody there", 1)
+        stream.close_send()
+        verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
+    verify.serves(grpcstream, "after a call of an unknown service")
+
+
+@requirement("WIRE-3")
+@pytest.mark.parametrize("path", ["/proto.streamservice/List", "/proto.StreamService/list", "/proto.StreamService/List/"])
+def test_the_path_of_a_method_is_exact(grpcstream: Client, path: str) -> None:
+    with grpcstream.open(path) as stream:
+        stream.send("anybody there", 1)
+        stream.close_send()
+        verify.status(stream, Code.UNIMPLEMENTED, allowed=other_errors(Code.UNIMPLEMENTED))
+
+
+@requirement("WIRE-15")
+@every_method
+def test_a_request_that_is_no_protobuf_is_refused(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+) -> None:
+    with grpcstream.open(method) as stream:
+        stream.send_bytes(NO_PROTOBUF)
+        stream.close_send()
+        stream.end()
+        verify.serves(grpcstream_connect(), f"after a {method} request that is no protobuf message")
+        verify.status(stream, Code.INTERNAL, tolerated=other_errors(Code.INTERNAL))
+
+
+@requirement("WIRE-16")
+def test_unknown_fields_are_ignored(grpcstream: Client) -> None:
+    with grpcstream.open("List") as stream:
+        stream.send_bytes(UNKNOWN + chunk(1, UNKNOWN + chunk(1, b"name") + VALUE_5) + UNKNOWN)
+        stream.close_send()
+        verify.list_answer(stream, Point("name", 5))
+
+
+@requirement("WIRE-17")
+@every_method
+def test_a_name_that_is_no_utf8_does_not_take_the_server_down(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+) -> None:
+    with grpcstream.open(method) as stream:
+        stream.send_bytes(chunk(1, chunk(1, b"\xff\xfe\x80") + VALUE_5))
+        stream.close_send()
+        stream.end()
+    verify.serves(grpcstream_connect(), f"after a {method} request whose name is no UTF-8")
+
+
+@requirement("WIRE-18")
+@pytest.mark.parametrize("encoded", ENCODINGS.values(), ids=ENCODINGS)
+def test_unusual_encodings_are_understood(grpcstream: Client, encoded: bytes) -> None:
+    with grpcstream.open("List") as stream:
+        stream.send_bytes(encoded)
+        stream.close_send()
+        verify.list_answer(stream, Point("name", 5))

@@ -1,0 +1,1 @@
+"""Clients: one stream interface and the ways to speak it."""

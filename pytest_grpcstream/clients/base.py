@@ -1,0 +1,448 @@
+"""The stream interface: one language for what happens on a gRPC stream, whichever client is beneath.
+
+The words are those of gRPC's Go API: `Stream.send`, `Stream.recv`, `Stream.close_send`, `Stream.close_and_recv`.
+Every operation has a time limit, so nothing hangs, and every event is recorded in `Stream.timeline`.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from google.protobuf.message import DecodeError
+
+from pytest_grpcstream.clients.timeline import Timeline
+from pytest_grpcstream.errors import CardinalityError, MessageError, OperationTimeout, StatusError
+from pytest_grpcstream.escape import printable
+from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
+from pytest_grpcstream.values import EOF, Eof, Metadata, MetadataValue, Point, Status, code_name
+
+SERVICE: Final = "/proto.StreamService/"
+ENDLESS: Final = 100_000
+"""Responses after which `Stream.collect` calls an RPC endless, unless it was told another number."""
+_KEPT: Final = 1024
+"""Bytes up to which a timeline keeps a whole message until somebody looks."""
+_AHEAD: Final = 64
+"""Responses that are asked for ahead of their reading, where all of them will be read."""
+BULK: Final = 12
+"""The time limit of a whole `Stream.collect`, in time limits of one operation."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of an RPC as a client saw it."""
+
+    status: Status
+    initial_metadata: Metadata = field(default_factory=Metadata)
+    trailing_metadata: Metadata = field(default_factory=Metadata)
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The bytes of one response message and when they arrived (`time.monotonic`)."""
+
+    message: bytes
+    at: float
+
+
+def encode_request(point: Point | None) -> bytes:
+    """Serialize a ``StreamRequest``; None makes one without ``pt``."""
+    if point is None:
+        return b""
+    return StreamRequest(pt=StreamPoint(name=point.name, value=point.value)).SerializeToString()
+
+
+def decode_response(message: bytes) -> Point | None:
+    """Parse a ``StreamResponse``; None stands for one without ``pt``.
+
+    Raises:
+        google.protobuf.message.DecodeError: the bytes are no such message.
+    """
+    response = StreamResponse.FromString(message)
+    return Point(response.pt.name, response.pt.value) if response.HasField("pt") else None
+
+
+def _about(what: Point | bytes | None, size: int) -> str | Callable[[], str]:
+    """What a timeline says about a message; worked out only if somebody looks, unless that would keep a large one."""
+
+    def text() -> str:
+        shown = what
+        if isinstance(shown, bytes):
+            try:
+                shown = decode_response(shown)
+            except DecodeError:
+                return f"{printable(shown, 60)} [{size} bytes]"
+        return f"{'(no pt)' if shown is None else shown} [{size} bytes]"
+
+    return text if size <= _KEPT else text()
+
+
+class Stream(abc.ABC):
+    """One RPC, used as a context manager: leaving it cancels the RPC unless it has ended.
+
+    Attributes:
+        method: the path of the RPC, such as ``/proto.StreamService/Route``.
+        timeout: seconds that one operation may take.
+        timeline: what happened so far.
+        received: how many responses were read.
+    """
+
+    def __init__(self, method: str, *, timeout: float) -> None:
+        self.method = method
+        self.timeout = timeout
+        self.timeline = Timeline()
+        self.received = 0
+        self.sent = 0
+        self._ended: Ended | None = None
+        self._half_closed = False
+        self._headers: Metadata | None = None
+
+    # What a client implements -----------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _write(self, message: bytes, timeout: float) -> bool | None:
+        """Hand a request over: True when done, False when the RPC has ended, None when ``timeout`` passed first."""
+
+    @abc.abstractmethod
+    def _half_close(self) -> None:
+        """Send the half-close after everything that was written."""
+
+    @abc.abstractmethod
+    def _read(self, timeout: float) -> Received | Ended | None:
+        """The next response or the end of the RPC; None when ``timeout`` passed first."""
+
+    @abc.abstractmethod
+    def _await_headers(self, timeout: float) -> Metadata | None:
+        """The initial metadata, once the server's headers or the end arrived; None when ``timeout`` passed first."""
+
+    @abc.abstractmethod
+    def _cancel(self) -> None:
+        """Cancel the RPC; nothing happens when it has ended."""
+
+    @abc.abstractmethod
+    def _release(self) -> None:
+        """Give back every thread and buffer of a stream that is over or cancelled."""
+
+    def _prefetch(self, count: int) -> None:  # noqa: B027 - optional on purpose
+        """A hint that the next ``count`` responses will be read."""
+
+    # Sending ----------------------------------------------------------------------------------------------------
+
+    def send(self, name: str | Point | None, value: int = 0) -> bool:
+        """Send a request: a name and a value, a `Point`, or None for a request without ``pt``.
+
+        Returns False, and sends nothing, when the server has already ended the RPC: `recv` then tells how.
+
+        Raises:
+            OperationTimeout: the server does not take requests (its flow-control window stayed shut).
+            ValueError: this side was half-closed before.
+        """
+        point = Point(name, value) if isinstance(name, str) else name
+        return self._send(encode_request(point), point)
+
+    def send_bytes(self, message: bytes) -> bool:
+        """Send a request whose serialized bytes are given; otherwise like `send`."""
+        return self._send(message, message)
+
+    def _send(self, message: bytes, what: Point | bytes | None) -> bool:
+        if self._half_closed:
+            raise ValueError("send() after close_send(): this side of the stream is half-closed")
+        taken = self._write(message, self.timeout)
+        if taken is None:
+            self.timeline.add("local", "timeout", f"a request was not taken within {self.timeout:g} s")
+            raise OperationTimeout(
+                f"the server takes a request within {self.timeout:g} s",
+                f"after {self.sent} requests it stopped taking them (flow control)",
+                self,
+            )
+        if taken:
+            self.sent += 1
+            self.timeline.add("client", "message", _about(what, len(message)))
+        else:
+            self.timeline.add("local", "not sent", "a request: the RPC has ended")
+        return taken
+
+    def close_send(self) -> None:
+        """Half-close: tell the server that no more requests come. A second call does nothing."""
+        if not self._half_closed:
+            self._half_closed = True
+            self._half_close()
+            self.timeline.add("client", "half-close")
+
+    # Receiving --------------------------------------------------------------------------------------------------
+
+    def recv_bytes(self, timeout: float | None = None) -> bytes | Eof:
+        """The serialized bytes of the next response; otherwise like `recv`."""
+        got = self._next(self.timeout if timeout is None else timeout)
+        if isinstance(got, Received):
+            return got.message
+        if got.status.ok:
+            return EOF
+        raise StatusError("another response, or the end of the stream with OK", got.status, self)
+
+    def recv(self, timeout: float | None = None) -> Point | None | Eof:
+        """Wait for the next response: a `Point`, None for a response without ``pt``, or `EOF`.
+
+        `EOF` means that the server ended the RPC with OK and all its responses were read.
+
+        Arguments:
+            timeout: seconds to wait in place of the stream's own time limit.
+
+        Raises:
+            OperationTimeout: nothing arrived in time; the stream stays usable.
+            StatusError: the RPC ended with another status than OK.
+            MessageError: the bytes of the response are no ``StreamResponse``.
+        """
+        message = self.recv_bytes(timeout)
+        return EOF if message is EOF else self._decode(message)
+
+    def _decode(self, message: bytes) -> Point | None:
+        try:
+            return decode_response(message)
+        except DecodeError as error:
+            shown = printable(message, 60)
+            raise MessageError("a StreamResponse", f"bytes that do not parse: {shown}", self) from error
+
+    def _next(self, timeout: float) -> Received | Ended:
+        if self._ended is not None:
+            return self._ended
+        got = self._read(timeout)
+        if got is None:
+            self.timeline.add("local", "timeout", f"nothing arrived within {timeout:g} s")
+            raise OperationTimeout(
+                f"a response or the end of the stream within {timeout:g} s",
+                f"nothing arrived after {self.received} response(s)",
+                self,
+            )
+        if isinstance(got, Ended):
+            self._finish(got)
+        else:
+            self.received += 1
+            self.timeline.add("server", "message", _about(got.message, len(got.message)), at=got.at)
+        return got
+
+    def _finish(self, ended: Ended) -> None:
+        self._ended = ended
+        trailing = f"; trailing metadata {ended.trailing_metadata}" if ended.trailing_metadata else ""
+        self.timeline.add("server", "end", f"{ended.status}{trailing}", at=ended.at or None)
+
+    def headers(self, timeout: float | None = None) -> Metadata:
+        """Wait for the server's headers and return the initial metadata.
+
+        Raises:
+            OperationTimeout: no headers arrived in time.
+        """
+        if self._headers is None:
+            limit = self.timeout if timeout is None else timeout
+            got = self._await_headers(limit)
+            if got is None:
+                self.timeline.add("local", "timeout", f"no headers within {limit:g} s")
+                raise OperationTimeout(f"the server's headers within {limit:g} s", "no headers arrived", self)
+            self._headers = got
+            self.timeline.add("server", "headers", str(got))
+        return self._headers
+
+    def collect(self, limit: int = ENDLESS, timeout: float | None = None) -> list[Point | None]:
+        """Read every response up to the end of the RPC, whatever its status; `status` tells it afterwards.
+
+        Arguments:
+            limit: the number of responses after which the RPC counts as endless.
+            timeout: seconds that the whole may take; each single response has the stream's own time limit.
+
+        Raises:
+            OperationTimeout: a response did not come in time, or the end did not.
+            MessageError: a response is no ``StreamResponse``.
+        """
+        points: list[Point | None] = []
+        self._read_on(points, limit, timeout)
+        return points
+
+    def _read_on(self, points: list[Point | None] | None, limit: int, timeout: float | None) -> Ended:
+        due = time.monotonic() + (self.timeout * BULK if timeout is None else timeout)
+        count = 0
+        while True:
+            self._prefetch(_AHEAD)
+            got = self._next(self.timeout)
+            if isinstance(got, Ended):
+                return got
+            count += 1
+            if points is not None:
+                points.append(self._decode(got.message))
+            if count > limit or time.monotonic() > due:
+                self.timeline.add("local", "timeout", f"no end after {count} responses")
+                raise OperationTimeout("the end of the stream", f"no end after {count} responses", self)
+
+    def take(self, count: int) -> list[Point | None]:
+        """Read exactly ``count`` responses.
+
+        Raises:
+            OperationTimeout: a response did not come in time.
+            StatusError: the RPC ended before with a status other than OK.
+            CardinalityError: the RPC ended before with OK.
+            MessageError: a response is no ``StreamResponse``.
+        """
+        points: list[Point | None] = []
+        while len(points) < count:
+            self._prefetch(min(_AHEAD, count - len(points)))
+            point = self.recv()
+            if point is EOF:
+                raise CardinalityError(f"{count} responses", f"the RPC ended with OK after {len(points)}", self)
+            points.append(point)
+        return points
+
+    def end(self, timeout: float | None = None) -> Status:
+        """Read to the end of the RPC and return its status; responses on the way are counted, not looked at.
+
+        Raises:
+            OperationTimeout: a response did not come in time, or the end did not.
+        """
+        ended = self._read_on(None, ENDLESS, timeout)
+        return ended.status
+
+    def close_and_recv(self) -> Point | None:
+        """Half-close, then return the only response of an RPC that ends with OK.
+
+        Raises:
+            CardinalityError: the RPC ended with OK and no response, or with more than one.
+            StatusError: the RPC ended with another status than OK.
+            OperationTimeout: the response or the end did not come in time.
+        """
+        self.close_send()
+        point = self.recv()
+        if point is EOF:
+            raise CardinalityError("exactly one response before the status OK", "OK without a response", self)
+        second = self.recv()
+        if second is not EOF:
+            raise CardinalityError("exactly one response before the status OK", "a second response", self)
+        return point
+
+    def __iter__(self) -> Iterator[Point | None]:
+        while (point := self.recv()) is not EOF:
+            yield point
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Cancel the RPC: the server is told to stop, what it sent and nobody read is lost."""
+        if self._ended is None:
+            self.timeline.add("client", "cancel")
+            self._cancel()
+
+    @property
+    def status(self) -> Status | None:
+        """How the RPC ended, or None while its end was not read."""
+        return None if self._ended is None else self._ended.status
+
+    @property
+    def initial_metadata(self) -> Metadata:
+        """The initial metadata: known after `headers` or the end; waits for the headers like `headers`."""
+        if self._ended is not None:
+            return self._ended.initial_metadata
+        return self.headers()
+
+    @property
+    def trailing_metadata(self) -> Metadata | None:
+        """The trailing metadata, or None while the end of the RPC was not read."""
+        return None if self._ended is None else self._ended.trailing_metadata
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel the RPC unless it has ended, and give back what it holds. Calling it twice is fine."""
+        if self._ended is None:
+            self._cancel()
+        self._release()
+
+    def __repr__(self) -> str:
+        state = "open" if self._ended is None else code_name(self._ended.status.code)
+        return f"<{type(self).__name__} {self.method} {state}, {self.sent} sent, {self.received} received>"
+
+
+class Client(abc.ABC):
+    """A connection to a StreamService on which RPCs are opened.
+
+    Attributes:
+        kind: the name of the client beneath: ``library``.
+        timeout: seconds that one operation on a stream may take.
+        streams: every stream that was opened and not yet forgotten, the newest last.
+    """
+
+    kind: str
+
+    def __init__(self, *, timeout: float) -> None:
+        self.timeout = timeout
+        self.streams: list[Stream] = []
+
+    @abc.abstractmethod
+    def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
+        """Start an RPC."""
+
+    @abc.abstractmethod
+    def _disconnect(self) -> None:
+        """Close the connection."""
+
+    def open(
+        self, method: str, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
+    ) -> Stream:
+        """Start an RPC: a method of StreamService by its name, or any RPC by its path (``/package.Service/Method``).
+
+        Arguments:
+            method: ``List``, ``Record``, ``Route`` or a path.
+            metadata: pairs of key and value, ``bytes`` for ``-bin`` keys, sent with the request headers.
+            deadline: seconds after which the RPC is over, sent to the server as ``grpc-timeout``.
+        """
+        path = method if method.startswith("/") else SERVICE + method
+        stream = self._open(path, Metadata(metadata), deadline)
+        self.streams.append(stream)
+        return stream
+
+    def list(
+        self,
+        name: str | Point | None,
+        value: int = 0,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        deadline: float | None = None,
+    ) -> Stream:
+        """Start a List: its one request is sent and this side half-closed."""
+        stream = self.open("List", metadata=metadata, deadline=deadline)
+        stream.send(name, value)
+        stream.close_send()
+        return stream
+
+    def record(
+        self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
+    ) -> Stream:
+        """Start a Record."""
+        return self.open("Record", metadata=metadata, deadline=deadline)
+
+    def route(
+        self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
+    ) -> Stream:
+        """Start a Route."""
+        return self.open("Route", metadata=metadata, deadline=deadline)
+
+    def close(self) -> None:
+        """Cancel every RPC that is still open and close the connection. Calling it twice is fine."""
+        for stream in self.streams:
+            stream.close()
+        self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,77 @@
+"""The errors that this library raises; each says what was expected and what happened instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.clients.base import Stream
+    from pytest_grpcstream.values import Status
+
+
+class Error(Exception):
+    """Base of every error that pytest-grpcstream raises on purpose."""
+
+
+class SettingError(Error):
+    """Raised when an option, an ini value, an environment variable or a marker argument is not valid."""
+
+
+class TargetError(Error):
+    """Raised when a target is not named well, cannot be started, or is not there."""
+
+
+class Verdict(Error):
+    """Base of the errors that judge a target: what was expected, what happened, and on which stream.
+
+    Arguments:
+        expected: what the requirement asks for, one phrase.
+        actual: what was observed, one phrase, already escaped.
+        stream: the stream whose timeline shows it, if there is one.
+    """
+
+    def __init__(self, expected: str, actual: str, stream: Stream | None = None) -> None:
+        super().__init__(f"expected {expected}; actual: {actual}")
+        self.expected = expected
+        self.actual = actual
+        self.stream = stream
+
+
+class Failure(Verdict):
+    """Raised when a target does not do what a requirement asks for."""
+
+
+class Deviation(Verdict):
+    """Raised when a target does what a specification advises against, but nobody is hurt: a warning."""
+
+
+class Inconclusive(Verdict):
+    """Raised when a requirement could not be observed, because what must come before it did not happen."""
+
+
+class NotApplicable(Error):
+    """Raised when a requirement does not concern this target."""
+
+
+class StreamError(Verdict):
+    """Base of the errors that an operation on a stream raises."""
+
+
+class OperationTimeout(StreamError):
+    """Raised when an operation on a stream was not done within its time limit."""
+
+
+class StatusError(StreamError):
+    """Raised when the RPC ended with a status other than OK, after every response before it was read."""
+
+    def __init__(self, expected: str, status: Status, stream: Stream) -> None:
+        super().__init__(expected, f"the RPC ended with {status}", stream)
+        self.status = status
+
+
+class CardinalityError(StreamError):
+    """Raised when an RPC ended with OK but not with exactly one response where one belongs."""
+
+
+class MessageError(StreamError):
+    """Raised when the bytes of a response are no ``StreamResponse``."""

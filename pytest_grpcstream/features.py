@@ -1,0 +1,187 @@
+"""What a target is like: which optional features it has and whether its Route speaks first; found out once per run.
+
+A server without a directive treats it as an ordinary name. So a feature is there if the target answers its directive
+in another way than it answers a word that nobody defined, by any of the methods; what the answer is worth is then for
+the requirements to judge, not for this module. A server that refuses every word alike has no feature.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from pytest_grpcstream.clients.base import Client, Stream
+from pytest_grpcstream.errors import StreamError
+from pytest_grpcstream.settings import FEATURES
+from pytest_grpcstream.values import Code, Point
+
+INITIAL_KEY: Final = "x-grpc-test-echo-initial"
+TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
+
+_UNDEFINED: Final = "!undefined"
+"""A word that the contract does not define: the control of every probe."""
+_NAP_MS: Final = 150
+"""Milliseconds that the probe of `!sleep` asks for."""
+
+Reaction: TypeAlias = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What was found out about a target.
+
+    Attributes:
+        features: the optional features that it has, or was declared to have.
+        declared: whether the features were declared, not found out.
+        eager: whether its Route sends a response before it has read a request.
+    """
+
+    features: frozenset[str]
+    declared: bool
+    eager: bool
+
+    def __str__(self) -> str:
+        present = ", ".join(name for name in FEATURES if name in self.features) or "none"
+        missing = ", ".join(name for name in FEATURES if name not in self.features)
+        return (
+            f"features {'declared' if self.declared else 'found'}: {present}"
+            f"{f'; without: {missing}' if missing else ''}{'; Route speaks first' if self.eager else ''}"
+        )
+
+
+def _reaction(stream: Stream, name: str) -> Reaction:
+    """What came back, with the request's own name taken out so that reactions can be compared."""
+    try:
+        points = stream.collect(limit=2000)
+    except StreamError as error:
+        return (type(error).__name__,)
+    assert stream.status is not None  # noqa: S101 - collect() returns at the end only
+    shown = [
+        (point.name.replace(name, "<name>"), point.value) if isinstance(point, Point) else None for point in points
+    ]
+    return (stream.status.code, *shown)
+
+
+def _by_list(client: Client, name: str, value: int) -> Reaction:
+    with client.list(name, value) as stream:
+        return _reaction(stream, name)
+
+
+def _by_record(client: Client, name: str, value: int) -> Reaction:
+    with client.record() as stream:
+        stream.send(name, value)
+        stream.close_send()
+        return _reaction(stream, name)
+
+
+def _by_route(client: Client, name: str, value: int) -> Reaction:
+    with client.route() as stream:
+        stream.send(name, value)
+        stream.close_send()
+        return _reaction(stream, name)
+
+
+_Method: TypeAlias = Callable[[Client, str, int], Reaction]
+
+
+def _differs(client: Client, text: str, value: int, *methods: _Method) -> bool:
+    word, _, rest = text.partition(" ")
+    control = f"{_UNDEFINED} {rest}" if rest else _UNDEFINED
+    assert word != _UNDEFINED  # noqa: S101 - the control must not be what is asked for
+    return any(method(client, text, value) != method(client, control, value) for method in methods)
+
+
+def _has_abort(client: Client) -> bool:
+    return _differs(client, "!abort 0 probe", int(Code.NOT_FOUND), _by_route, _by_list, _by_record)
+
+
+def _has_finish(client: Client) -> bool:
+    return _differs(client, "!finish", 0, _by_route, _by_list)
+
+
+def _has_repeat(client: Client) -> bool:
+    # Two counts, since a List may happen to have as many responses as one of them asks for.
+    return any(_differs(client, f"!repeat {count} probe", 1000, _by_route, _by_list) for count in (3, 4))
+
+
+def _has_echo(client: Client) -> bool:
+    return _differs(client, "!echo probe", 4242, _by_route, _by_record)
+
+
+def _has_sleep(client: Client) -> bool:
+    def seconds(method: _Method, name: str) -> float:
+        began = time.monotonic()
+        method(client, name, 0)
+        return time.monotonic() - began
+
+    def slept(method: _Method) -> bool:
+        return seconds(method, f"!sleep {_NAP_MS}") - seconds(method, f"{_UNDEFINED} {_NAP_MS}") > _NAP_MS / 1250
+
+    # Twice, so that one slow answer is not taken for sleep.
+    return any(slept(method) and slept(method) for method in (_by_list, _by_route))
+
+
+def _has_watch(client: Client) -> bool:
+    return _differs(client, f"!cancelled {uuid.uuid4().hex}", 5, _by_list)
+
+
+def _has_metadata(client: Client) -> bool:
+    sent = [(INITIAL_KEY, "probe"), (TRAILING_KEY, b"probe")]
+    for method in ("List", "Record", "Route"):
+        with client.open(method, metadata=sent) as stream:
+            stream.send("probe", 0)
+            stream.close_send()
+            try:
+                stream.collect()
+            except StreamError:
+                continue
+            back = [*stream.initial_metadata, *(stream.trailing_metadata or ())]
+            if any(key in (INITIAL_KEY, TRAILING_KEY) for key, _ in back):
+                return True
+    return False
+
+
+_PROBES: Final[dict[str, Callable[[Client], bool]]] = {
+    "abort": _has_abort,
+    "finish": _has_finish,
+    "repeat": _has_repeat,
+    "echo": _has_echo,
+    "sleep": _has_sleep,
+    "watch": _has_watch,
+    "metadata": _has_metadata,
+}
+
+
+def _is_eager(client: Client) -> bool:
+    """Whether a Route without any request has a response: only a server that speaks first sends one."""
+    with client.route() as stream:
+        stream.close_send()
+        reaction = _reaction(stream, "")
+    return len(reaction) > 1
+
+
+def find_traits(connect: Callable[[], Client], declared: frozenset[str] | None) -> Traits:
+    """Find out what a target is like.
+
+    Arguments:
+        connect: opens a client on a connection of its own; every probe gets one, so that none spoils the next.
+        declared: the features that the target is said to have, which are then not looked for.
+    """
+
+    def probe(question: Callable[[Client], bool]) -> bool:
+        with connect() as client:
+            return question(client)
+
+    def found() -> Iterator[str]:
+        for name, question in _PROBES.items():
+            if probe(question):
+                yield name
+
+    return Traits(
+        features=frozenset(found()) if declared is None else declared,
+        declared=declared is not None,
+        eager=probe(_is_eager),
+    )

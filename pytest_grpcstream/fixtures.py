@@ -1,0 +1,131 @@
+"""The fixtures, in tiers that can each be overridden: target, channel, client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.suite import SuitePlugin
+
+if TYPE_CHECKING:
+    import grpc
+
+    from pytest_grpcstream.clients.base import Client
+    from pytest_grpcstream.features import Traits
+    from pytest_grpcstream.keeper import KeptTarget, Keeper
+
+Connect: TypeAlias = "Callable[[], Client]"
+Serve: TypeAlias = "Callable[[object], KeptTarget]"
+
+
+def _suite(config: pytest.Config) -> SuitePlugin:
+    plugin = config.pluginmanager.get_plugin("grpcstream-suite")
+    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
+    return plugin
+
+
+@pytest.fixture(scope="session")
+def _grpcstream_keeper(pytestconfig: pytest.Config) -> Iterator[Keeper]:
+    """Everything that this run starts, ended with the session."""
+    with _suite(pytestconfig).keeping() as keeper:
+        yield keeper
+
+
+@pytest.fixture(scope="session")
+def grpcstream_target(_grpcstream_keeper: Keeper, pytestconfig: pytest.Config) -> KeptTarget | str:
+    """The target of the run, from --grpcstream-target, the environment or the ini file.
+
+    Override it with a fixture that returns the text of a target, or what `grpcstream_serve` returned.
+    """
+    text = _suite(pytestconfig).settings.target
+    if text is None:
+        raise TargetError(
+            "no target was given: use --grpcstream-target=TARGET, the ini option grpcstream_target, "
+            "the marker grpcstream(target=...), or override the fixture grpcstream_target"
+        )
+    return _grpcstream_keeper.named(text)
+
+
+@pytest.fixture(scope="session")
+def grpcstream_serve(_grpcstream_keeper: Keeper) -> Serve:
+    """A factory that starts a target and returns it: give it the text of one, or a servicer.
+
+    A servicer (class, instance, factory, or function that takes a `grpc.Server`) is served in this process. What it
+    returns has ``address`` and ``stop()``, is a context manager, and ends with the session at the latest.
+    """
+    return _grpcstream_keeper.serve
+
+
+@pytest.fixture
+def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: Keeper) -> KeptTarget:
+    """The target of this test: that of the nearest grpcstream marker, else `grpcstream_target`."""
+    from pytest_grpcstream.keeper import KeptTarget
+
+    marker = request.node.get_closest_marker("grpcstream")
+    if marker is not None:
+        if marker.args or set(marker.kwargs) != {"target"}:
+            raise TargetError("the marker grpcstream takes exactly target=..., such as grpcstream(target='reference')")
+        named = marker.kwargs["target"]
+    else:
+        named = request.getfixturevalue("grpcstream_target")
+    if isinstance(named, KeptTarget):
+        return named
+    if not isinstance(named, str):
+        raise TargetError(f"a target is a text or what grpcstream_serve returned, not {type(named).__name__}")
+    return _grpcstream_keeper.named(named)
+
+
+@pytest.fixture
+def grpcstream_channel(_grpcstream_kept: KeptTarget) -> Iterator[grpc.Channel]:
+    """A plaintext `grpc.Channel` to the target, with a connection of its own, closed after the test."""
+    from pytest_grpcstream.clients.library import open_channel
+
+    with open_channel(_grpcstream_kept.address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def grpcstream_traits(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Traits:
+    """What the target is like: its optional features, and whether its Route speaks first. Found out once per run."""
+    return _suite(request.config).traits(_grpcstream_kept)
+
+
+@pytest.fixture
+def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Iterator[Connect]:
+    """A factory of clients that each have a connection of their own; they are closed after the test."""
+    plugin = _suite(request.config)
+    clients: list[Client] = []
+
+    def connect() -> Client:
+        client = plugin.connect(_grpcstream_kept)
+        clients.append(client)
+        plugin.watch(request.node, client)
+        return client
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def grpcstream_quiet(pytestconfig: pytest.Config) -> float:
+    """Seconds of silence after which nothing more is expected (--grpcstream-quiet)."""
+    return _suite(pytestconfig).settings.quiet
+
+
+@pytest.fixture
+def grpcstream(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """A client of the target: ``list``, ``record``, ``route`` and ``open`` start RPCs as `Stream` objects.
+
+    Streams that a test left open are cancelled after it. A failing test shows the timelines of its streams.
+    """
+    plugin = _suite(request.config)
+    plugin.skip_unless_applicable(request)
+    from pytest_grpcstream.clients.library import LibraryClient
+
+    with LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=plugin.settings.timeout) as client:
+        plugin.watch(request.node, client)
+        yield client

@@ -1,0 +1,143 @@
+"""Keeps the targets of a run: each started at its first use, started again after it died, ended at the end."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from pytest_grpcstream import launch, reach
+from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.targets import Address, Target, parse
+
+GONE: Final = 1.0
+"""Seconds for which an address may refuse connections before it counts as gone; a restart behind it may take as long."""
+
+
+class KeptTarget:
+    """A target that stays callable: started when it is first used, and again after it died.
+
+    Attributes:
+        text: how the target was named.
+        deaths: how often it was found dead.
+    """
+
+    def __init__(self, what: launch.InProcess | Target, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._error: TargetError | None = None
+        self._target: Target | None = None
+        self._running: launch.Running | None = None
+        if isinstance(what, launch.InProcess):
+            self._running = what
+            self.text = what.description
+        else:
+            self._target = what
+            self.text = str(what)
+        self.deaths = 0
+
+    @property
+    def running(self) -> launch.Running:
+        """The running target; started now if it was not, or is not any more.
+
+        Raises:
+            TargetError: it cannot be started, or does not answer. The second time it is said without another try.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._running is not None and self._running.exit_reason() is not None:
+            self._running.stop()
+            self._running = None
+        if self._running is None:
+            assert self._target is not None  # noqa: S101 - only a servicer object has none, and that one runs
+            try:
+                self._running = launch.start(self._target, timeout=self._timeout)
+            except TargetError as error:
+                self._error = error
+                raise
+        return self._running
+
+    @property
+    def address(self) -> str:
+        """Where the target listens; after it was started again that may be another port."""
+        return self.running.address
+
+    @property
+    def description(self) -> str:
+        """How the target came to run, in a few words."""
+        return self.running.description
+
+    @property
+    def restartable(self) -> bool:
+        """Whether a dead target can be started again: everything but an address that was given."""
+        return not isinstance(self._target, Address)
+
+    def gone(self) -> str | None:
+        """Why the target does not answer any more, or None while it does (or was never started)."""
+        if self._running is None or self._error is not None:
+            return None
+        reason = self._running.exit_reason()
+        if reason is None:
+            due = time.monotonic() + GONE
+            while not reach.accepts(self._running.address):
+                if time.monotonic() > due:
+                    reason = f"{self._running.address} accepts no connections any more"
+                    break
+                time.sleep(0.05)
+        if reason is None and self._running.launched:
+            reason = self._running.exit_reason()
+        if reason is not None:
+            self.deaths += 1
+        return reason
+
+    def output(self) -> str:
+        """What a launched target has printed lately, escaped."""
+        return "" if self._running is None else self._running.output()
+
+    def stop(self) -> None:
+        """End the target if this library started it."""
+        if self._running is not None:
+            self._running.stop()
+
+    def __enter__(self) -> KeptTarget:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Keeper:
+    """All targets of a run, each kept once however often it is named."""
+
+    def __init__(self, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._named: dict[str, KeptTarget] = {}
+        self._served: list[KeptTarget] = []
+
+    def named(self, text: str) -> KeptTarget:
+        """The target of that text, not yet started.
+
+        Raises:
+            TargetError: the text is no target.
+        """
+        if text not in self._named:
+            self._named[text] = KeptTarget(parse(text), timeout=self._timeout)
+        return self._named[text]
+
+    def serve(self, candidate: object) -> KeptTarget:
+        """Start a target of one's own: by its text, or a servicer object, which is served in this process.
+
+        Raises:
+            TargetError: it cannot be served.
+        """
+        what = parse(candidate) if isinstance(candidate, str) else launch.InProcess(candidate)
+        kept = KeptTarget(what, timeout=self._timeout)
+        kept.running  # noqa: B018 - started now, so that a failure is raised here
+        self._served.append(kept)
+        return kept
+
+    def close(self) -> None:
+        """End everything that was started."""
+        for kept in (*self._served, *self._named.values()):
+            kept.stop()

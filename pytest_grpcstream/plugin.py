@@ -1,0 +1,112 @@
+"""The entry point: options, ini options, markers and the hooks that start the suite. It imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Final
+
+import pytest
+
+from pytest_grpcstream.errors import SettingError
+from pytest_grpcstream.fixtures import (
+    _grpcstream_keeper,
+    _grpcstream_kept,
+    grpcstream,
+    grpcstream_channel,
+    grpcstream_connect,
+    grpcstream_quiet,
+    grpcstream_serve,
+    grpcstream_target,
+    grpcstream_traits,
+)
+from pytest_grpcstream.settings import FEATURES, QUIET, STARTUP, TIMEOUT, Settings, read_settings
+from pytest_grpcstream.suite import SuitePlugin
+from pytest_grpcstream.summary import SummaryPlugin
+
+# The fixtures become pytest's by standing in this module.
+__all__ = [
+    "_grpcstream_keeper",
+    "_grpcstream_kept",
+    "grpcstream",
+    "grpcstream_channel",
+    "grpcstream_connect",
+    "grpcstream_quiet",
+    "grpcstream_serve",
+    "grpcstream_target",
+    "grpcstream_traits",
+]
+
+SUITE: Final = "pytest_grpcstream.conformance"
+SETTINGS: Final = pytest.StashKey[Settings]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; each has an environment variable GRPCSTREAM_NAME and an ini option beside it."""
+    group = parser.getgroup("grpcstream", "conformance of gRPC streams")
+    texts = {
+        "target": (
+            "TARGET",
+            "Run the conformance suite against host:port, unix:/path, package.module:Servicer, "
+            "'exec:COMMAND --port {port}', reference or reference:aio",
+        ),
+        "features": (
+            "LIST",
+            f"Optional features that the target has, in place of finding out: all, none, or some of "
+            f"{','.join(FEATURES)}; a declared feature that is missing fails",
+        ),
+        "timeout": ("SECONDS", f"Time that one operation on a stream may take (default {TIMEOUT:g})"),
+        "quiet": ("SECONDS", f"Silence after which nothing more is expected (default {QUIET:g})"),
+        "startup_timeout": ("SECONDS", f"Time that a target may take until it answers (default {STARTUP:g})"),
+    }
+    for name, (metavar, text) in texts.items():
+        option = f"--grpcstream-{name.replace('_', '-')}"
+        group.addoption(option, dest=f"grpcstream_{name}", metavar=metavar, default=None, help=text)
+        kind = "Target that the fixtures use; it does not start the suite" if name == "target" else text
+        parser.addini(f"grpcstream_{name}", kind, default="")
+    strict = "Let warnings fail the run too"
+    group.addoption("--grpcstream-strict", action="store_true", default=False, help=strict)
+    parser.addini("grpcstream_strict", strict, type="bool", default=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, Any, Any]:
+    """Run the shipped suite when a target was given and no file was named.
+
+    It is decided after the conftest files were read: before that, the value of an option of theirs looks like a path.
+    """
+    result = yield
+    known = parser.parse_known_args(args)
+    if known.grpcstream_target is not None and not known.file_or_dir and not known.pyargs:
+        args += ["--pyargs", SUITE]
+        # A project's own python_files must not hide the modules of the suite.
+        early_config.addinivalue_line("python_files", "test_*.py")
+    return result
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings, so that a wrong one ends the run before anything is collected."""
+    config.addinivalue_line(
+        "markers", "grpcstream(target): the target that this test, class or module calls, in place of the run's"
+    )
+    config.addinivalue_line(
+        "markers",
+        "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and the optional features "
+        "without which it is not applicable",
+    )
+    try:
+        settings = read_settings(config)
+    except SettingError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SETTINGS] = settings
+    config.pluginmanager.register(SuitePlugin(settings), "grpcstream-suite")
+    config.pluginmanager.register(SummaryPlugin(config, settings), "grpcstream-summary")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what the run is pointed at."""
+    settings = config.stash[SETTINGS]
+    if settings.target is None:
+        return None
+    return f"grpcstream: target {settings.target} (from {settings.target_source})"

@@ -1,0 +1,90 @@
+"""Finds out what listens at an address, by an HTTP/2 connection preface over a plain socket."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Final
+
+from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.escape import printable
+
+# RFC 9113 section 3.4: the client connection preface is this text and a SETTINGS frame, here an empty one.
+_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_SETTINGS: Final = 4
+
+
+def connect(address: str, timeout: float) -> socket.socket:
+    """Open a TCP or unix connection to ``host:port`` or ``unix:path``.
+
+    Raises:
+        OSError: nothing listens there, or the name is not known.
+    """
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        channel.settimeout(timeout)
+        try:
+            channel.connect(path.removeprefix("//"))
+        except OSError:
+            channel.close()
+            raise
+        return channel
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), timeout)
+
+
+def accepts(address: str, timeout: float = 1.0) -> bool:
+    """Whether a connection to the address is accepted."""
+    try:
+        connect(address, timeout).close()
+    except OSError:
+        return False
+    return True
+
+
+def check(address: str, timeout: float) -> None:
+    """Make sure that an HTTP/2 server without TLS answers at an address.
+
+    Arguments:
+        timeout: seconds that connecting and the answer may take together.
+
+    Raises:
+        TargetError: nothing listens there, or what listens does not speak plaintext HTTP/2.
+    """
+    due = time.monotonic() + timeout
+    try:
+        channel = connect(address, timeout)
+    except OSError as error:
+        raise TargetError(f"nothing answers at {address}: {error.strerror or error}") from None
+    with channel:
+        received = b""
+        try:
+            channel.sendall(_PREFACE)
+            while len(received) < 9:
+                channel.settimeout(max(0.01, due - time.monotonic()))
+                data = channel.recv(4096)
+                if not data:
+                    break
+                received += data
+        except TimeoutError:
+            raise TargetError(
+                f"{address} accepts connections but answered the HTTP/2 connection preface with "
+                f"{f'only {printable(received)}' if received else 'nothing'} within {timeout:g} s"
+            ) from None
+        except OSError as error:
+            if not received:
+                raise TargetError(f"{address} dropped the HTTP/2 connection preface: {error.strerror}") from None
+    _judge(address, received)
+
+
+def _judge(address: str, received: bytes) -> None:
+    if received.startswith(b"HTTP/1."):
+        raise TargetError(f"{address} speaks HTTP/1, not HTTP/2: it answered {printable(received.splitlines()[0])}")
+    if received[:1] in (b"\x15", b"\x16") and received[1:2] == b"\x03":
+        raise TargetError(f"{address} speaks TLS; only plaintext HTTP/2 (h2c with prior knowledge) is supported")
+    if not received:
+        raise TargetError(f"{address} closed the connection on the HTTP/2 connection preface")
+    # RFC 9113 section 3.4: the server connection preface is a SETTINGS frame, which must come first.
+    if len(received) < 9 or received[3] != _SETTINGS or received[5:9] != bytes(4):
+        raise TargetError(f"{address} does not speak HTTP/2: it answered {printable(received, 60)}")

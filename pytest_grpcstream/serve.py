@@ -1,0 +1,49 @@
+"""Serves one Python servicer in a process of its own: ``python -m pytest_grpcstream.serve MODULE ATTRIBUTE FD``.
+
+What happened is reported as one line of JSON on the file descriptor FD: ``{"address": ...}`` or ``{"error": ...}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Final
+
+from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.serving import load, serve
+
+GRACE: Final = 0.2
+"""Seconds that open streams get when the server is told to stop: the run is over, nobody waits for them."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until SIGTERM; return 0 then, 1 when the servicer cannot be served."""
+    module, attribute, descriptor = arguments
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with os.fdopen(int(descriptor), "w", encoding="utf-8") as report:
+        try:
+            handle = serve(load(module, attribute), f"{module}:{attribute}")
+        except TargetError as error:
+            if error.__cause__ is not None:
+                traceback.print_exception(error.__cause__)
+            print(json.dumps({"error": str(error)}), file=report)
+            return 1
+        print(json.dumps({"address": handle.address}), file=report)
+    while not stopping.wait(3600):
+        continue
+    handle.stop(GRACE)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A servicer's own threads must not keep the process: nobody waits for them any more.
+    os._exit(code)

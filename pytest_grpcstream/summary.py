@@ -1,0 +1,91 @@
+"""The end of a run: what was checked, what was not and why, and the verdict in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.requirements import AREAS, registry
+from pytest_grpcstream.settings import Settings
+
+VERDICTS: Final = ("passed", "failed", "warned", "not applicable", "inconclusive")
+
+
+class SummaryPlugin:
+    """Collects the verdicts, also those that workers of pytest-xdist send, and tells them at the end."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._verdicts: dict[str, dict[str, str]] = {}
+        self._told: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take one verdict; a failure in teardown outweighs a success before."""
+        entry: dict[str, str] | None = getattr(report, "grpcstream", None)
+        if entry is not None:
+            self._verdicts[report.nodeid] = entry
+            if "target" in entry:
+                self._told.add(entry["target"])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the table of areas, the coverage and the verdict."""
+        if not self._verdicts:
+            return
+        terminalreporter.section("grpcstream")
+        for line in self._lines():
+            terminalreporter.write_line(line)
+
+    def _lines(self) -> Iterator[str]:
+        for told in sorted(self._told):
+            yield f"target: {told}"
+        yield ""
+        yield from self._table()
+        yield from self._reasons("warned", "warning")
+        yield from self._reasons("inconclusive", "inconclusive")
+        yield from self._coverage()
+        yield self._in_words()
+
+    def _table(self) -> Iterator[str]:
+        counts = {area: Counter[str]() for area in AREAS}
+        for entry in self._verdicts.values():
+            counts[entry["id"].partition("-")[0]][entry["verdict"]] += 1
+        width = max(len(title) for title in AREAS.values())
+        yield f"{'':{width}}  {'  '.join(VERDICTS)}"
+        for area, title in AREAS.items():
+            if counts[area]:
+                cells = (f"{counts[area][verdict] or '-':>{len(verdict)}}" for verdict in VERDICTS)
+                yield f"{title:{width}}  {'  '.join(cells)}"
+
+    def _reasons(self, verdict: str, word: str) -> Iterator[str]:
+        for nodeid, entry in self._verdicts.items():
+            if entry["verdict"] == verdict:
+                yield f"{word} {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
+
+    def _coverage(self) -> Iterator[str]:
+        errors = [one.id for one in registry().values() if one.severity == "error"]
+        checked = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("passed", "failed", "warned")}
+        done = [name for name in errors if name in checked]
+        yield f"error-level requirements checked: {len(done)} of {len(errors)}"
+        why: dict[str, list[str]] = {}
+        for name in errors:
+            if name not in checked:
+                entries = [entry for entry in self._verdicts.values() if entry["id"] == name]
+                why.setdefault(entries[0]["reason"] if entries else "not selected or not reached", []).append(name)
+        for reason, names in why.items():
+            yield f"  {one_line(reason, 300)}: {', '.join(names)}"
+
+    def _in_words(self) -> str:
+        counts = Counter(entry["verdict"] for entry in self._verdicts.values())
+        warned = f", with {counts['warned']} warning(s)" if counts["warned"] else ""
+        if counts["failed"] or counts["inconclusive"]:
+            broken = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("failed", "inconclusive")}
+            return f"verdict: NOT conformant: {', '.join(sorted(broken))}{warned}"
+        if not counts["passed"]:
+            return "verdict: none, nothing could be checked"
+        return f"verdict: conformant in all that was checked{warned}"

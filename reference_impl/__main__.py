@@ -1,0 +1,140 @@
+"""The reference server: ``python -m pytest_grpcstream.reference_impl``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import grpc.aio
+
+from pytest_grpcstream.messages import StreamRequest
+
+from . import AioStreamService, StreamService, add_to_server, command_line
+from .listening import SERVER_OPTIONS, CannotListen, listen
+from .standard_services import add_aio_health, add_health, add_reflection
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.aio:
+            asyncio.run(_serve_by_tasks(options))
+        else:
+            _serve_by_threads(options)
+    except CannotListen as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_line.Parser(
+        prog="python -m pytest_grpcstream.reference_impl", description="The reference server of StreamService"
+    )
+    parser.add_argument(
+        "--address",
+        type=command_line.address,
+        default=command_line.DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help="Where to listen, port 0 picks a free one (default: %(default)s)",
+    )
+    parser.add_argument("--aio", action="store_true", help="Serve by asyncio tasks instead of threads")
+    parser.add_argument(
+        "--grace",
+        type=_seconds,
+        default=3.0,
+        metavar="SECONDS",
+        help="How long open streams may go on after SIGTERM or Ctrl-C (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-streams",
+        type=_count,
+        default=1000,
+        metavar="N",
+        help="Streams served at once, more are refused with RESOURCE_EXHAUSTED (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="Do not log the requests")
+    return parser
+
+
+def _serve_by_threads(options: argparse.Namespace) -> None:
+    stopped = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in _SIGNALS}
+    server = grpc.server(
+        ThreadPoolExecutor(options.max_streams),  # it starts a thread when none is idle
+        options=SERVER_OPTIONS,
+        maximum_concurrent_rpcs=options.max_streams,
+    )
+    add_to_server(StreamService(log=_log(options)), server)
+    add_health(server)
+    add_reflection(server)
+    address = listen(server, options.address)
+    server.start()
+    _announce(address, options)
+    stopped.wait()
+    for number, handler in previous.items():
+        signal.signal(number, handler)  # so that a second Ctrl-C does not wait for the grace period
+    server.stop(options.grace).wait()
+
+
+async def _serve_by_tasks(options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=options.max_streams)
+    add_to_server(AioStreamService(log=_log(options)), server)
+    await add_aio_health(server)
+    add_reflection(server)
+    address = listen(server, options.address)
+    await server.start()
+    _announce(address, options)
+    await stopped.wait()
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+    await server.stop(options.grace)
+
+
+def _announce(address: str, options: argparse.Namespace) -> None:
+    print(f"StreamService on {address}, {options.max_streams} streams at once", flush=True)
+
+
+def _log(options: argparse.Namespace) -> Callable[[StreamRequest], None] | None:
+    if options.quiet:
+        return None
+    handler = logging.StreamHandler(sys.stderr)
+    logger = logging.getLogger("pytest_grpcstream.reference_impl")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return lambda request: logger.info("stream.Recv %s", command_line.shown(request.pt))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to 3600")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:7]) <= 100_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100000")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""StreamService for ``grpc.server``: one thread runs each RPC."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import grpc
+
+from pytest_grpcstream.messages import StreamRequest, StreamResponse
+
+from . import semantics
+from .metadata import echoed_initial, echoed_trailing
+from .semantics import Mark, Receive, Send, SendHeaders, StatusError, Wait
+from .watches import TOKENS_PER_RPC, Watches
+
+
+class StreamService:
+    """The reference StreamService with plain methods; each open RPC holds one thread of the server's pool.
+
+    ``log``, when given, is called with each request that is read.
+    """
+
+    def __init__(self, log: Callable[[StreamRequest], object] | None = None) -> None:
+        self._log = log
+        self._watches = Watches()
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Send the responses to one request."""
+        return self._run(semantics.list_points(self._watches), iter((request,)), context)
+
+    def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
+        """Read the requests and return the one response."""
+        responses = list(self._run(semantics.record(), requests, context))
+        # There is no response when the client went away. Something must be returned, and nobody is there to receive it.
+        return responses[0] if responses else StreamResponse()
+
+    def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Answer each request when it is read."""
+        return self._run(semantics.route(), requests, context)
+
+    def _run(
+        self, rpc: semantics.Rpc, requests: Iterator[StreamRequest], context: grpc.ServicerContext
+    ) -> Iterator[StreamResponse]:
+        """Do what the RPC yields until it ends, or until the client has gone away.
+
+        That the client went away is noticed where the RPC is held up: reading raises, a wait is ended by the context's
+        callback, and a generator that stands at a response which cannot be sent is closed. The callback alone does not
+        tell, because it comes after every RPC, however it ended.
+        """
+        over = threading.Event()
+        if not context.add_callback(over.set):
+            over.set()
+        tokens: deque[str] = deque(maxlen=TOKENS_PER_RPC)
+        received: StreamRequest | None = None
+        try:
+            context.set_trailing_metadata(echoed_trailing(context.invocation_metadata()))
+            initial = echoed_initial(context.invocation_metadata())
+            if initial:
+                context.send_initial_metadata(initial)
+            while True:
+                try:
+                    effect = rpc.send(received)
+                except StopIteration:
+                    return
+                received = None
+                match effect:
+                    case Receive():
+                        received = self._read(requests)
+                    case Send(response):
+                        yield response
+                    case SendHeaders():
+                        if not initial:
+                            context.send_initial_metadata(())
+                    case Wait(seconds):
+                        if over.wait(seconds):
+                            self._watches.record(tokens)
+                            return
+                    case Mark(token):
+                        tokens.append(token)
+        except StatusError as error:
+            context.abort(error.code, error.message)
+        except grpc.RpcError:
+            self._watches.record(tokens)
+        except GeneratorExit:
+            self._watches.record(tokens)
+            raise
+
+    def _read(self, requests: Iterator[StreamRequest]) -> StreamRequest | None:
+        """Return the next request, or None after the half-close; raises grpc.RpcError when the client has gone away."""
+        request = next(requests, None)
+        if request is None:
+            # When an RPC is cancelled, grpcio may end the iterator before it knows why. What ends it is known by the
+            # time a second read returns: that one raises, unless the client has really half-closed.
+            request = next(requests, None)
+        if request is not None and self._log is not None:
+            self._log(request)
+        return request
