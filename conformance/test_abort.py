@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Point, Stream, verify
+from pytest_grpcstream import Client, Code, Metadata, Point, Stream, verify
 from pytest_grpcstream.escape import printable
 from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
 from pytest_grpcstream.values import MetadataValue, code_name
@@ -24,10 +24,10 @@ MESSAGES = (
 """Status messages that need percent-encoding, and some that look as if they had it already."""
 
 # What a stack may make of a bad argument that it found in its own way; the contract names INVALID_ARGUMENT.
-OTHER_REFUSALS = {
-    code: "a refusal, but not the one that the contract names"
-    for code in (Code.UNKNOWN, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED, Code.INTERNAL)
-}
+OTHER_REFUSALS = dict.fromkeys(
+    (Code.UNKNOWN, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED, Code.INTERNAL),
+    "a refusal, but not the one that the contract names",
+)
 
 
 def aborted(
@@ -109,7 +109,9 @@ def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream
     with grpcstream.route() as sibling:
         verify.greeting(sibling, grpcstream_traits)
         for number in range(20):
-            with aborted(grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL) as stream:
+            with aborted(
+                grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL
+            ) as stream:
                 verify.status(stream, Code.INTERNAL, "beside")
             sibling.send("still here", number)
             verify.answer(sibling)
@@ -140,7 +142,7 @@ def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: 
     with aborted(grpcstream, method, "!abort 0 at once", Code.ABORTED, [(INITIAL_KEY, "kept")]) as stream:
         verify.status(stream, Code.ABORTED)
         # A trailers-only response has one block of headers, which a client shows as trailing metadata.
-        both = type(stream.initial_metadata)([*stream.initial_metadata, *(stream.trailing_metadata or ())])
+        both = Metadata([*stream.initial_metadata, *(stream.trailing_metadata or ())])
         verify.carries(stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"])
 
 

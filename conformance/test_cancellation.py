@@ -13,7 +13,7 @@ from pytest_grpcstream.features import Traits
 requirement = pytest.mark.grpcstream_requirement
 
 ATTEMPTS = 3
-"""How often a Record is cancelled before its handler counts as not told: it cannot be seen when it has read the mark."""
+"""How often a Record is cancelled before its handler counts as not told; nobody can see when it has read the mark."""
 STORM = 150
 """Cancelled calls of each kind: with both kinds more than a usual pool of threads has."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 import pytest
 
 from pytest_grpcstream import Client, Code, Point, verify
 from pytest_grpcstream.features import Traits
+from pytest_grpcstream.parallel import together
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -18,13 +20,15 @@ GENEROUS = 600.0
 
 
 @requirement("DEADL-1", needs=("sleep",))
-@pytest.mark.parametrize("method", ["List", "Record", "Route"])
-def test_a_slow_call_ends_at_its_deadline(grpcstream: Client, method: str) -> None:
-    with grpcstream.open(method, deadline=SHORT) as stream:
-        stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
-        stream.close_send()
-        verify.status(stream, Code.DEADLINE_EXCEEDED)
-    verify.serves(grpcstream, f"after a {method} that ran into its deadline")
+def test_slow_calls_end_at_their_deadlines(grpcstream: Client) -> None:
+    def call(method: str) -> None:
+        with grpcstream.open(method, deadline=SHORT) as stream:
+            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+            stream.close_send()
+            verify.status(stream, Code.DEADLINE_EXCEEDED)
+
+    together(partial(call, method) for method in ("List", "Record", "Route"))
+    verify.serves(grpcstream, "after calls that ran into their deadlines")
 
 
 @requirement("DEADL-5")
@@ -44,11 +48,14 @@ def test_calls_in_time_are_not_disturbed_by_a_deadline(grpcstream: Client, grpcs
 
 
 @requirement("DEADL-5", needs=("sleep",))
-@pytest.mark.parametrize("deadline", [30.0, GENEROUS, 360_000.0], ids=["seconds", "minutes", "hours"])
-def test_a_slow_call_in_time_is_not_disturbed_by_its_deadline(grpcstream: Client, deadline: float) -> None:
+def test_slow_calls_in_time_are_not_disturbed_by_their_deadlines(grpcstream: Client) -> None:
     point = Point("!sleep 250", 3)
-    with grpcstream.list(point, deadline=deadline) as stream:
-        verify.list_answer(stream, point)
+
+    def call(deadline: float) -> None:
+        with grpcstream.list(point, deadline=deadline) as stream:
+            verify.list_answer(stream, point)
+
+    together(partial(call, deadline) for deadline in (30.0, GENEROUS, 360_000.0))
 
 
 @requirement("DEADL-12", needs=("watch",))
@@ -60,9 +67,7 @@ def test_the_handler_of_a_list_learns_that_the_deadline_passed(grpcstream: Clien
 
 
 @requirement("DEADL-12", needs=("watch",))
-def test_the_handler_of_a_route_learns_that_the_deadline_passed(
-    grpcstream: Client, grpcstream_traits: Traits
-) -> None:
+def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Client, grpcstream_traits: Traits) -> None:
     token = uuid.uuid4().hex
     with grpcstream.route(deadline=SHORT) as stream:
         verify.greeting(stream, grpcstream_traits)

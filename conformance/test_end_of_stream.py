@@ -24,7 +24,7 @@ def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_traits: Tra
         verify.greeting(stream, grpcstream_traits)
         stream.send("before the pause", 1)
         verify.answer(stream)
-        verify.silent(stream, grpcstream_quiet * 3, "the client only pauses")
+        verify.silent(stream, grpcstream_quiet, "the client only pauses")
         stream.send("after the pause", 2)
         verify.answer(stream)
         stream.close_send()
@@ -55,4 +55,6 @@ def test_a_record_without_requests_is_answered(grpcstream: Client) -> None:
         points = stream.collect()
         if stream.status is not None and not stream.status.ok:
             raise Deviation("one response, then OK", f"an error in its place: {stream.status}", stream)
-        verify.fail_unless(len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream)
+        verify.fail_unless(
+            len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream
+        )

@@ -13,7 +13,7 @@ from pytest_grpcstream.parallel import together
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
 
-# RFC 9113 section 8.2.1 forbids a space at either end of a value, so the printable characters stand between two letters.
+# RFC 9113 section 8.2.1 forbids a space at either end of a value, so letters stand around the printable characters.
 PRINTABLE = "a" + "".join(map(chr, range(0x20, 0x7F))) + "z"
 BINARY = {
     "one byte": b"\x00",
@@ -102,7 +102,9 @@ def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
         with exchanged(grpcstream.open(method, metadata=sent)) as stream:
             wanted = Metadata(sent)
             verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, wanted.all(INITIAL_KEY))
-            verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, wanted.all(TRAILING_KEY))
+            verify.carries(
+                stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, wanted.all(TRAILING_KEY)
+            )
 
     together([partial(call, number) for number in range(24)])
     for number in range(12):

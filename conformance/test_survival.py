@@ -83,7 +83,9 @@ def test_an_unknown_service_is_unimplemented(grpcstream: Client) -> None:
 
 
 @requirement("WIRE-3")
-@pytest.mark.parametrize("path", ["/proto.streamservice/List", "/proto.StreamService/list", "/proto.StreamService/List/"])
+@pytest.mark.parametrize(
+    "path", ["/proto.streamservice/List", "/proto.StreamService/list", "/proto.StreamService/List/"]
+)
 def test_the_path_of_a_method_is_exact(grpcstream: Client, path: str) -> None:
     with grpcstream.open(path) as stream:
         stream.send("anybody there", 1)

@@ -45,6 +45,10 @@ class Deviation(Verdict):
     """Raised when a target does what a specification advises against, but nobody is hurt: a warning."""
 
 
+class Died(Verdict):
+    """Raised when the target did not survive a test."""
+
+
 class Inconclusive(Verdict):
     """Raised when a requirement could not be observed, because what must come before it did not happen."""
 

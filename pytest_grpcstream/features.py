@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from pytest_grpcstream.clients.base import Client, Stream
 from pytest_grpcstream.errors import StreamError
 from pytest_grpcstream.settings import FEATURES
-from pytest_grpcstream.values import Code, Point
+from pytest_grpcstream.values import Code, Metadata, Point
 
 INITIAL_KEY: Final = "x-grpc-test-echo-initial"
 TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
@@ -129,7 +129,7 @@ def _has_watch(client: Client) -> bool:
 
 
 def _has_metadata(client: Client) -> bool:
-    sent = [(INITIAL_KEY, "probe"), (TRAILING_KEY, b"probe")]
+    sent = Metadata([(INITIAL_KEY, "probe"), (TRAILING_KEY, b"probe")])
     for method in ("List", "Record", "Route"):
         with client.open(method, metadata=sent) as stream:
             stream.send("probe", 0)

@@ -8,30 +8,25 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.suite import SuitePlugin
+from pytest_grpcstream.run import MARKER, Run, use_client, use_target
 
 if TYPE_CHECKING:
     import grpc
 
     from pytest_grpcstream.clients.base import Client
     from pytest_grpcstream.features import Traits
-    from pytest_grpcstream.keeper import KeptTarget, Keeper
+    from pytest_grpcstream.keeper import Keeper, KeptTarget
 
 Connect: TypeAlias = "Callable[[], Client]"
 Serve: TypeAlias = "Callable[[object], KeptTarget]"
 
 
-def _suite(config: pytest.Config) -> SuitePlugin:
-    plugin = config.pluginmanager.get_plugin("grpcstream-suite")
-    assert isinstance(plugin, SuitePlugin)  # noqa: S101 - registered by pytest_configure
-    return plugin
-
-
 @pytest.fixture(scope="session")
 def _grpcstream_keeper(pytestconfig: pytest.Config) -> Iterator[Keeper]:
     """Everything that this run starts, ended with the session."""
-    with _suite(pytestconfig).keeping() as keeper:
-        yield keeper
+    run = Run.of(pytestconfig)
+    yield run.keeper
+    run.close()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +35,7 @@ def grpcstream_target(_grpcstream_keeper: Keeper, pytestconfig: pytest.Config) -
 
     Override it with a fixture that returns the text of a target, or what `grpcstream_serve` returned.
     """
-    text = _suite(pytestconfig).settings.target
+    text = Run.of(pytestconfig).settings.target
     if text is None:
         raise TargetError(
             "no target was given: use --grpcstream-target=TARGET, the ini option grpcstream_target, "
@@ -71,11 +66,12 @@ def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: Keeper)
         named = marker.kwargs["target"]
     else:
         named = request.getfixturevalue("grpcstream_target")
-    if isinstance(named, KeptTarget):
-        return named
-    if not isinstance(named, str):
+    if isinstance(named, str):
+        named = _grpcstream_keeper.named(named)
+    if not isinstance(named, KeptTarget):
         raise TargetError(f"a target is a text or what grpcstream_serve returned, not {type(named).__name__}")
-    return _grpcstream_keeper.named(named)
+    use_target(request.node, named)
+    return named
 
 
 @pytest.fixture
@@ -90,19 +86,18 @@ def grpcstream_channel(_grpcstream_kept: KeptTarget) -> Iterator[grpc.Channel]:
 @pytest.fixture
 def grpcstream_traits(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Traits:
     """What the target is like: its optional features, and whether its Route speaks first. Found out once per run."""
-    return _suite(request.config).traits(_grpcstream_kept)
+    return Run.of(request.config).traits(_grpcstream_kept)
 
 
 @pytest.fixture
 def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Iterator[Connect]:
     """A factory of clients that each have a connection of their own; they are closed after the test."""
-    plugin = _suite(request.config)
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = plugin.connect(_grpcstream_kept)
+        client = Run.of(request.config).connect(_grpcstream_kept)
         clients.append(client)
-        plugin.watch(request.node, client)
+        use_client(request.node, client)
         return client
 
     yield connect
@@ -113,7 +108,7 @@ def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: KeptTar
 @pytest.fixture
 def grpcstream_quiet(pytestconfig: pytest.Config) -> float:
     """Seconds of silence after which nothing more is expected (--grpcstream-quiet)."""
-    return _suite(pytestconfig).settings.quiet
+    return Run.of(pytestconfig).settings.quiet
 
 
 @pytest.fixture
@@ -122,10 +117,20 @@ def grpcstream(request: pytest.FixtureRequest) -> Iterator[Client]:
 
     Streams that a test left open are cancelled after it. A failing test shows the timelines of its streams.
     """
-    plugin = _suite(request.config)
-    plugin.skip_unless_applicable(request)
     from pytest_grpcstream.clients.library import LibraryClient
 
-    with LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=plugin.settings.timeout) as client:
-        plugin.watch(request.node, client)
+    _skip_unless_applicable(request)
+    timeout = Run.of(request.config).settings.timeout
+    with LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=timeout) as client:
+        use_client(request.node, client)
         yield client
+
+
+def _skip_unless_applicable(request: pytest.FixtureRequest) -> None:
+    """Skip a test of a requirement whose optional features the target does not have."""
+    marker = request.node.get_closest_marker(MARKER)
+    needs = () if marker is None else marker.kwargs.get("needs", ())
+    if needs:
+        traits: Traits = request.getfixturevalue("grpcstream_traits")
+        if missing := [name for name in needs if name not in traits.features]:
+            pytest.skip(f"not applicable: the target has no {' and no '.join(missing)}")

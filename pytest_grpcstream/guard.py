@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         arguments: the seconds between SIGTERM and SIGKILL, then the command.
     """
     grace = float(arguments[0])
-    # Only the end of the pipe counts. Handlers that do nothing, since an ignored signal would stay ignored in the child.
+    # Only the end of the pipe counts. These handlers do nothing; a signal that is ignored would be so in the child too.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     exited, tell = os.pipe()

@@ -10,7 +10,7 @@ from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.targets import Address, Target, parse
 
 GONE: Final = 1.0
-"""Seconds for which an address may refuse connections before it counts as gone; a restart behind it may take as long."""
+"""Seconds for which an address may refuse connections before it counts as gone: somebody may be restarting it."""
 
 
 class KeptTarget:
@@ -87,6 +87,12 @@ class KeptTarget:
         if reason is not None:
             self.deaths += 1
         return reason
+
+    def forget(self) -> None:
+        """Let go of a dead target, so that its next use starts it again."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
 
     def output(self) -> str:
         """What a launched target has printed lately, escaped."""

@@ -85,6 +85,7 @@ class InProcess(Running):
         self.description = f"{name}, served in this process at {self.address}"
 
     def stop(self) -> None:
+        """Stop serving; open streams are cancelled."""
         if not self._stopped:
             self._stopped = True
             self._handle.stop(0)

@@ -19,9 +19,12 @@ from pytest_grpcstream.fixtures import (
     grpcstream_target,
     grpcstream_traits,
 )
-from pytest_grpcstream.settings import FEATURES, QUIET, STARTUP, TIMEOUT, Settings, read_settings
+from pytest_grpcstream.judgement import JudgementPlugin
+from pytest_grpcstream.run import Run
+from pytest_grpcstream.settings import FEATURES, QUIET, STARTUP, TIMEOUT, read_settings
 from pytest_grpcstream.suite import SuitePlugin
 from pytest_grpcstream.summary import SummaryPlugin
+from pytest_grpcstream.targets import FORMS
 
 # The fixtures become pytest's by standing in this module.
 __all__ = [
@@ -37,7 +40,6 @@ __all__ = [
 ]
 
 SUITE: Final = "pytest_grpcstream.conformance"
-SETTINGS: Final = pytest.StashKey[Settings]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,13 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     texts = {
         "target": (
             "TARGET",
-            "Run the conformance suite against host:port, unix:/path, package.module:Servicer, "
-            "'exec:COMMAND --port {port}', reference or reference:aio",
+            f"Run the conformance suite against {FORMS}",
         ),
         "features": (
             "LIST",
-            f"Optional features that the target has, in place of finding out: all, none, or some of "
-            f"{','.join(FEATURES)}; a declared feature that is missing fails",
+            f"Features that the target has, in place of finding out: all, none, or some of {','.join(FEATURES)}",
         ),
         "timeout": ("SECONDS", f"Time that one operation on a stream may take (default {TIMEOUT:g})"),
         "quiet": ("SECONDS", f"Silence after which nothing more is expected (default {QUIET:g})"),
@@ -99,14 +99,21 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = read_settings(config)
     except SettingError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[SETTINGS] = settings
-    config.pluginmanager.register(SuitePlugin(settings), "grpcstream-suite")
-    config.pluginmanager.register(SummaryPlugin(config, settings), "grpcstream-summary")
+    run = config.stash[Run.KEY] = Run(settings)
+    config.pluginmanager.register(SuitePlugin(run), "grpcstream-suite")
+    config.pluginmanager.register(JudgementPlugin(run), "grpcstream-judgement")
+    config.pluginmanager.register(SummaryPlugin(), "grpcstream-summary")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what a run that broke off has started."""
+    if (run := config.stash.get(Run.KEY, None)) is not None:
+        run.close()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what the run is pointed at."""
-    settings = config.stash[SETTINGS]
+    settings = Run.of(config).settings
     if settings.target is None:
         return None
     return f"grpcstream: target {settings.target} (from {settings.target_source})"

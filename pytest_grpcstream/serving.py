@@ -162,7 +162,7 @@ class _ThreadedServer:
 
     def stop(self, grace: float) -> None:
         # A handler that never looks whether its RPC is over must not keep this process.
-        self._server.stop(grace).wait(grace + 1)
+        self._server.stop(grace).wait(grace + 0.3)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""The settings of a run: from an option, the environment or the ini file, in that order; each knows where it came from."""
+"""The settings of a run: from an option, the environment or the ini file, in that order."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import pytest
 
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import AREAS, registry
-from pytest_grpcstream.settings import Settings
 
 VERDICTS: Final = ("passed", "failed", "warned", "not applicable", "inconclusive")
 
@@ -18,19 +17,27 @@ VERDICTS: Final = ("passed", "failed", "warned", "not applicable", "inconclusive
 class SummaryPlugin:
     """Collects the verdicts, also those that workers of pytest-xdist send, and tells them at the end."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self._config = config
-        self._settings = settings
+    def __init__(self) -> None:
         self._verdicts: dict[str, dict[str, str]] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, None] = {}
+        self._deaths: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one verdict; a failure in teardown outweighs a success before."""
         entry: dict[str, str] | None = getattr(report, "grpcstream", None)
         if entry is not None:
             self._verdicts[report.nodeid] = entry
-            if "target" in entry:
-                self._told.add(entry["target"])
+            if entry["target"]:
+                self._told[entry["target"]] = None
+        for name, value in report.user_properties:
+            if name == "grpcstream_death":
+                self._deaths[str(value)] = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run in which the target died after a test had its verdict."""
+        if self._deaths and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -42,12 +49,13 @@ class SummaryPlugin:
             terminalreporter.write_line(line)
 
     def _lines(self) -> Iterator[str]:
-        for told in sorted(self._told):
+        for told in self._told:
             yield f"target: {told}"
         yield ""
         yield from self._table()
         yield from self._reasons("warned", "warning")
         yield from self._reasons("inconclusive", "inconclusive")
+        yield from self._deaths
         yield from self._coverage()
         yield self._in_words()
 
@@ -69,7 +77,9 @@ class SummaryPlugin:
 
     def _coverage(self) -> Iterator[str]:
         errors = [one.id for one in registry().values() if one.severity == "error"]
-        checked = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("passed", "failed", "warned")}
+        checked = {
+            entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("passed", "failed", "warned")
+        }
         done = [name for name in errors if name in checked]
         yield f"error-level requirements checked: {len(done)} of {len(errors)}"
         why: dict[str, list[str]] = {}
@@ -83,9 +93,10 @@ class SummaryPlugin:
     def _in_words(self) -> str:
         counts = Counter(entry["verdict"] for entry in self._verdicts.values())
         warned = f", with {counts['warned']} warning(s)" if counts["warned"] else ""
-        if counts["failed"] or counts["inconclusive"]:
-            broken = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("failed", "inconclusive")}
-            return f"verdict: NOT conformant: {', '.join(sorted(broken))}{warned}"
+        if counts["failed"] or counts["inconclusive"] or self._deaths:
+            red = ("failed", "inconclusive")
+            broken = sorted({entry["id"] for entry in self._verdicts.values() if entry["verdict"] in red})
+            return f"verdict: NOT conformant: {', '.join(broken) or 'the target died'}{warned}"
         if not counts["passed"]:
             return "verdict: none, nothing could be checked"
         return f"verdict: conformant in all that was checked{warned}"

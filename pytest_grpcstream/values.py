@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from pytest_grpcstream.escape import printable
@@ -90,9 +89,6 @@ class Metadata(tuple[tuple[str, MetadataValue], ...]):
     """Metadata in the order of the wire: pairs of a lower-case key and a value, ``bytes`` for ``-bin`` keys."""
 
     __slots__ = ()
-
-    def __new__(cls, pairs: Iterable[tuple[str, MetadataValue]] = ()) -> Metadata:
-        return super().__new__(cls, ((key, value) for key, value in pairs))
 
     def all(self, key: str) -> list[MetadataValue]:
         """Every value of a key, in order."""

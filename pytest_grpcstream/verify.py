@@ -33,7 +33,7 @@ def counted(point: Point, count: int) -> list[Point]:
     return [Point(point.name, wrapped(point.value + number)) for number in range(count)]
 
 
-def _show(point: Point | None | Eof) -> str:
+def _show(point: Point | Eof | None) -> str:
     return "a response without pt" if point is None else str(point)
 
 
@@ -136,7 +136,7 @@ def answer(stream: Stream) -> Point:
     return got
 
 
-def _response(stream: Stream, what: str) -> Point | None | Eof:
+def _response(stream: Stream, what: str) -> Point | Eof | None:
     try:
         got = stream.recv()
     except StatusError as error:
@@ -180,7 +180,9 @@ def greeting(stream: Stream, traits: Traits) -> None:
 def eof(stream: Stream) -> None:
     """Nothing more comes but the end of the RPC with OK."""
     got = stream.collect(limit=1000)
-    fail_unless(not got, "the end of the stream", f"{len(got)} more response(s), first {_show((got or [None])[0])}", stream)
+    fail_unless(
+        not got, "the end of the stream", f"{len(got)} more response(s), first {_show((got or [None])[0])}", stream
+    )
     ended_ok(stream)
 
 
@@ -196,9 +198,7 @@ def silent(stream: Stream, seconds: float, why: str) -> None:
     raise Failure(f"nothing for {seconds:g} s: {why}", actual, stream)
 
 
-def carries(
-    stream: Stream, where: str, metadata: Metadata | None, key: str, expected: Sequence[MetadataValue]
-) -> None:
+def carries(stream: Stream, where: str, metadata: Metadata | None, key: str, expected: Sequence[MetadataValue]) -> None:
     """Metadata has exactly these values for a key, in this order."""
     got = (metadata or Metadata()).all(key)
     shown = ", ".join(printable(value, 60) for value in got) or "no such key"
@@ -275,4 +275,6 @@ def noticed(client: Client, token: str, stream: Stream, what: str) -> None:
 def nothing_wrong(findings: Iterable[str], expected: str, stream: Stream | None = None) -> None:
     """Fail with all findings at once, if there are any."""
     wrong = list(findings)
-    fail_unless(not wrong, expected, "; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if wrong[20:] else ""), stream)
+    fail_unless(
+        not wrong, expected, "; ".join(wrong[:20]) + (f"; and {len(wrong) - 20} more" if wrong[20:] else ""), stream
+    )

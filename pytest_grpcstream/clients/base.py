@@ -71,13 +71,15 @@ def _about(what: Point | bytes | None, size: int) -> str | Callable[[], str]:
     """What a timeline says about a message; worked out only if somebody looks, unless that would keep a large one."""
 
     def text() -> str:
-        shown = what
-        if isinstance(shown, bytes):
+        point: Point | None
+        if isinstance(what, bytes):
             try:
-                shown = decode_response(shown)
+                point = decode_response(what)
             except DecodeError:
-                return f"{printable(shown, 60)} [{size} bytes]"
-        return f"{'(no pt)' if shown is None else shown} [{size} bytes]"
+                return f"{printable(what, 60)} [{size} bytes]"
+        else:
+            point = what
+        return f"{point or '(no pt)'} [{size} bytes]"
 
     return text if size <= _KEPT else text()
 
@@ -185,7 +187,7 @@ class Stream(abc.ABC):
             return EOF
         raise StatusError("another response, or the end of the stream with OK", got.status, self)
 
-    def recv(self, timeout: float | None = None) -> Point | None | Eof:
+    def recv(self, timeout: float | None = None) -> Point | Eof | None:
         """Wait for the next response: a `Point`, None for a response without ``pt``, or `EOF`.
 
         `EOF` means that the server ended the RPC with OK and all its responses were read.
@@ -421,15 +423,11 @@ class Client(abc.ABC):
         stream.close_send()
         return stream
 
-    def record(
-        self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
-    ) -> Stream:
+    def record(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> Stream:
         """Start a Record."""
         return self.open("Record", metadata=metadata, deadline=deadline)
 
-    def route(
-        self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
-    ) -> Stream:
+    def route(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> Stream:
         """Start a Route."""
         return self.open("Route", metadata=metadata, deadline=deadline)
 

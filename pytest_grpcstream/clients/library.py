@@ -150,9 +150,8 @@ class LibraryStream(Stream):
         self.timeline.add("client", "headers", path + (f" deadline {deadline:g} s" if deadline is not None else ""))
         # Every method is called as if both sides were streams: on the wire that is the same, and a response too many
         # or too few reaches the test instead of grpcio's own check.
-        self._call = channel.stream_stream(path, request_serializer=None, response_deserializer=None)(
-            self._requests, timeout=deadline, metadata=tuple(metadata)
-        )
+        method: Any = channel.stream_stream(path, request_serializer=None, response_deserializer=None)
+        self._call = method(self._requests, timeout=deadline, metadata=tuple(metadata))
         self._responses = _Responses(self._call)
         if not self._call.add_callback(self._requests.stop):
             self._requests.stop()

@@ -1,0 +1,111 @@
+"""Turns what a test of a requirement raised into a verdict, and into a report that one can act on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from typing import Final
+
+import pytest
+
+from pytest_grpcstream.errors import Deviation, Died, Inconclusive, Verdict
+from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.requirements import Requirement
+from pytest_grpcstream.run import Run, requirement_of, streams_of, target_of
+from pytest_grpcstream.suite import PACKAGE
+
+TIMELINES: Final = 3
+"""Timelines that the report of a user's failing test shows at most, the newest ones."""
+_FIRST_LINE: Final = 400
+
+
+class Judged(Exception):
+    """The text of a verdict, in place of the exception that a test raised."""
+
+
+class JudgementPlugin:
+    """The hook that writes reports, and what it needs to know."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge tests of requirements by severity; show the timelines of every other failing test."""
+        report = yield
+        requirement = requirement_of(item)
+        if requirement is not None:
+            self._judge(item, call, report, requirement)
+        elif report.failed and call.when == "call":
+            for stream in streams_of(item)[-TIMELINES:]:
+                report.sections.append((f"grpcstream {stream!r}", stream.timeline.render()))
+        return report
+
+    def _judge(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, requirement: Requirement
+    ) -> None:
+        error = None if call.excinfo is None else call.excinfo.value
+        verdict = "passed" if report.passed else "not applicable" if report.skipped else "failed"
+        reason = ""
+        if isinstance(error, Verdict):
+            reason = _in_one_line(error)
+            verdict = self._severity(error, requirement)
+            if verdict == "warned":
+                report.outcome = "skipped"
+                report.__dict__["wasxfail"] = f"{requirement.id}: {reason}"
+            judged = Judged(self._explain(item, requirement, error, verdict)).with_traceback(error.__traceback__)
+            report.longrepr = pytest.ExceptionInfo.from_exception(judged).getrepr(style="value")
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        elif error is not None:
+            reason = one_line(f"{type(error).__name__}: {error}", _FIRST_LINE)
+        if call.when == "call" or not report.passed:
+            kept = target_of(item)
+            # A plain attribute of plain values: pytest-xdist sends it from its workers.
+            report.__dict__["grpcstream"] = {
+                "id": requirement.id,
+                "verdict": verdict,
+                "reason": reason,
+                "target": (kept and self._run.told(kept)) or "",
+            }
+
+    def _severity(self, error: Verdict, requirement: Requirement) -> str:
+        if isinstance(error, Inconclusive):
+            return "inconclusive"
+        mild = isinstance(error, Deviation) or (requirement.severity != "error" and not isinstance(error, Died))
+        return "warned" if mild and not self._run.settings.strict else "failed"
+
+    def _explain(self, item: pytest.Item, requirement: Requirement, error: Verdict, verdict: str) -> str:
+        level = f"{requirement.level} ({requirement.owner}), severity {requirement.severity}"
+        lines = [
+            f"{requirement.id} {verdict}: {_in_one_line(error)}",
+            "",
+            f"requirement  {requirement.sentence}",
+            f"             {level}; {requirement.source}",
+            f"expected     {error.expected}",
+            f"actual       {error.actual}",
+        ]
+        if error.stream is not None:
+            lines += [f"timeline     {error.stream!r}", error.stream.timeline.render()]
+        lines.append(f"repeat with  {self._command(item)}")
+        return "\n".join(lines)
+
+    def _command(self, item: pytest.Item) -> str:
+        settings = self._run.settings
+        words = ["pytest"]
+        if settings.target is not None:
+            words.append(f"--grpcstream-target={settings.target}")
+        if settings.features is not None:
+            words.append(f"--grpcstream-features={','.join(sorted(settings.features)) or 'none'}")
+        if item.nodeid.startswith(f"{PACKAGE}/"):
+            module, _, rest = item.nodeid.partition("::")
+            words += ["--pyargs", f"{module.removesuffix('.py').replace('/', '.')}::{rest}"]
+        else:
+            words.append(item.nodeid)
+        return shlex.join(words)
+
+
+def _in_one_line(error: Verdict) -> str:
+    return one_line(f"expected {error.expected}; actual: {error.actual}", _FIRST_LINE)

@@ -1,0 +1,97 @@
+"""What the fixtures and hooks share during a run: the settings, the targets, and who uses which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_grpcstream.requirements import Requirement, registry
+from pytest_grpcstream.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.clients.base import Client, Stream
+    from pytest_grpcstream.features import Traits
+    from pytest_grpcstream.keeper import Keeper, KeptTarget
+
+MARKER: Final = "grpcstream_requirement"
+"""The marker by which a test names its requirement."""
+
+_CLIENTS: Final = pytest.StashKey["list[Client]"]()
+_KEPT: Final = pytest.StashKey["KeptTarget"]()
+
+
+class Run:
+    """The state of one run, kept in `Run.KEY` of the stash of its config."""
+
+    KEY: Final = pytest.StashKey["Run"]()
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._keeper: Keeper | None = None
+        self._traits: dict[int, Traits] = {}
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Run:
+        """The run that a config belongs to."""
+        return config.stash[cls.KEY]
+
+    @property
+    def keeper(self) -> Keeper:
+        """The keeper of the run's targets."""
+        from pytest_grpcstream.keeper import Keeper
+
+        if self._keeper is None:
+            self._keeper = Keeper(timeout=self.settings.startup_timeout)
+        return self._keeper
+
+    def close(self) -> None:
+        """End everything that was started. Calling it twice is fine."""
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+
+    def connect(self, kept: KeptTarget) -> Client:
+        """A client with a connection of its own."""
+        from pytest_grpcstream.clients.library import LibraryClient, open_channel
+
+        return LibraryClient(open_channel(kept.address), timeout=self.settings.timeout, owned=True)
+
+    def traits(self, kept: KeptTarget) -> Traits:
+        """What a target is like, found out at the first call."""
+        from pytest_grpcstream.features import find_traits
+
+        if id(kept) not in self._traits:
+            self._traits[id(kept)] = find_traits(lambda: self.connect(kept), self.settings.features)
+        return self._traits[id(kept)]
+
+    def told(self, kept: KeptTarget) -> str | None:
+        """One line about a target whose traits were found out."""
+        traits = self._traits.get(id(kept))
+        return None if traits is None else f"{kept.description}; {traits}"
+
+
+def requirement_of(item: pytest.Item) -> Requirement | None:
+    """The requirement that a test names, if it names one."""
+    marker = item.get_closest_marker(MARKER)
+    return None if marker is None else registry()[marker.args[0]]
+
+
+def use_target(item: pytest.Item, kept: KeptTarget) -> None:
+    """Remember which target a test calls."""
+    item.stash[_KEPT] = kept
+
+
+def target_of(item: pytest.Item) -> KeptTarget | None:
+    """The target that a test calls, if it has come so far."""
+    return item.stash.get(_KEPT, None)
+
+
+def use_client(item: pytest.Item, client: Client) -> None:
+    """Remember a client of a test, for the timelines of its streams."""
+    item.stash.setdefault(_CLIENTS, []).append(client)
+
+
+def streams_of(item: pytest.Item) -> list[Stream]:
+    """Every stream that a test opened, the newest last."""
+    return [stream for client in item.stash.get(_CLIENTS, []) for stream in client.streams]
