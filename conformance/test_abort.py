@@ -76,7 +76,7 @@ def test_list_delivers_the_responses_before_the_abort(grpcstream: Client, count:
         verify.status(stream, Code.DATA_LOSS, "enough")
 
 
-@requirement("ABORT-5", needs=("abort",))
+@requirement("ABORT-5", needs=("abort", "route"))
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_route_delivers_the_responses_before_the_abort(
     grpcstream: Client, grpcstream_traits: Traits, count: int
@@ -94,17 +94,19 @@ def test_route_delivers_the_responses_before_the_abort(
 
 @requirement("ABORT-6", needs=("abort",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, method: str) -> None:
+def test_an_abort_arrives_while_the_client_goes_on_sending(
+    grpcstream: Client, method: str, grpcstream_traits: Traits
+) -> None:
     with grpcstream.open(method) as stream:
         stream.send("before", 1)
         stream.send("!abort 0 no more", Code.RESOURCE_EXHAUSTED)
         for number in range(200):
             stream.send("late" * 50, number)
         verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")
-    verify.serves(grpcstream, "after an abort in the middle of the requests")
+    verify.serves(grpcstream, grpcstream_traits, "after an abort in the middle of the requests")
 
 
-@requirement("ABORT-7", needs=("abort",))
+@requirement("ABORT-7", needs=("abort", "duplex"))
 def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as sibling:
         verify.greeting(sibling, grpcstream_traits)
@@ -147,11 +149,11 @@ def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: 
 
 
 @requirement("ABORT-15", needs=("abort",))
-def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
+def test_a_long_status_message_does_no_harm(grpcstream: Client, grpcstream_traits: Traits) -> None:
     message = "long " * 800
     with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
         verify.status(stream, Code.NOT_FOUND, message)
-    verify.serves(grpcstream, "after a status message of 4 KiB")
+    verify.serves(grpcstream, grpcstream_traits, "after a status message of 4 KiB")
 
 
 @requirement("ABORT-16", needs=("abort",))

@@ -50,7 +50,7 @@ def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcst
                 return
 
 
-@requirement("CANCEL-2", needs=("watch",))
+@requirement("CANCEL-2", needs=("watch", "duplex"))
 def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
     token = new_token()
     with grpcstream.route() as stream:
@@ -61,7 +61,7 @@ def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstr
         verify.noticed(grpcstream, token, stream, "the client's cancel")
 
 
-@requirement("CANCEL-2", needs=("watch", "sleep"))
+@requirement("CANCEL-2", needs=("watch", "sleep", "duplex"))
 def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
     token = new_token()
     with grpcstream.route() as stream:
@@ -75,25 +75,29 @@ def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstre
 
 @requirement("CANCEL-3")
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_a_cancel_right_after_the_beginning_does_no_harm(grpcstream: Client, method: str) -> None:
+def test_a_cancel_right_after_the_beginning_does_no_harm(
+    grpcstream: Client, method: str, grpcstream_traits: Traits
+) -> None:
     for _ in range(20):
         with grpcstream.open(method) as stream:
             stream.cancel()
-    verify.serves(grpcstream, "after calls that were cancelled before their first request")
+    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled before their first request")
 
 
 @requirement("CANCEL-4", needs=("sleep",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
-def test_a_cancel_between_half_close_and_response_does_no_harm(grpcstream: Client, method: str) -> None:
+def test_a_cancel_between_half_close_and_response_does_no_harm(
+    grpcstream: Client, method: str, grpcstream_traits: Traits
+) -> None:
     for _ in range(5):
         with grpcstream.open(method) as stream:
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
             stream.close_send()
             stream.cancel()
-    verify.serves(grpcstream, "after calls that were cancelled while their handlers slept")
+    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled while their handlers slept")
 
 
-@requirement("CANCEL-5")
+@requirement("CANCEL-5", needs=("duplex",))
 def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_traits: Traits) -> None:
     for number in range(10):
         with grpcstream.route() as route, grpcstream.list("cancelled", number) as listing:
@@ -104,10 +108,10 @@ def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_t
             route.cancel()
             listing.cancel()
             verify.status(route, Code.CANCELLED)
-    verify.serves(grpcstream, "after calls that were cancelled after their first response")
+    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled after their first response")
 
 
-@requirement("CANCEL-9")
+@requirement("CANCEL-9", needs=("duplex",))
 def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as sibling:
         verify.greeting(sibling, grpcstream_traits)
@@ -121,7 +125,7 @@ def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstrea
         verify.eof(sibling)
 
 
-@requirement("CANCEL-13", needs=("watch", "repeat"))
+@requirement("CANCEL-13", needs=("watch", "repeat", "duplex"))
 def test_a_cancel_ends_a_handler_that_waits_for_flow_control(
     grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
 ) -> None:
@@ -163,7 +167,7 @@ def test_a_call_that_was_aborted_is_not_counted_as_cancelled(
         verify.fail_unless(not counted, "!cancelled answers 0 for an aborted call", "it answers 1", stream)
 
 
-@requirement("CANCEL-16", needs=("watch",))
+@requirement("CANCEL-16", needs=("watch", "duplex"))
 def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
     grpcstream: Client, grpcstream_traits: Traits
 ) -> None:
@@ -182,7 +186,7 @@ def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
         verify.answer(stays)
 
 
-@requirement("LOAD-8")
+@requirement("LOAD-8", needs=("duplex",))
 def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
     grpcstream: Client, grpcstream_traits: Traits, grpcstream_connect: Callable[[], Client]
 ) -> None:
@@ -192,22 +196,22 @@ def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
             stream.send("storm", number)
             verify.answer(stream)
             stream.cancel()
-    verify.serves(grpcstream_connect(), f"after {STORM} cancelled Routes")
+    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} cancelled Routes")
 
 
 @requirement("LOAD-8", needs=("watch",))
 def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits
 ) -> None:
     token = new_token()
     for _ in range(STORM):
         with grpcstream.list(f"!watch {token}") as stream:
             stream.headers()
             stream.cancel()
-    verify.serves(grpcstream_connect(), f"after {STORM} Lists that were cancelled while they waited")
+    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} Lists that were cancelled while they waited")
 
 
-@requirement("ROBUST-14")
+@requirement("ROBUST-14", needs=("duplex",))
 def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
     grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_traits: Traits
 ) -> None:
@@ -220,4 +224,4 @@ def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
                 stream.send("vanishing", number)
             verify.answer(route)
         client.close()
-    verify.serves(grpcstream, "after five clients vanished with forty open calls each")
+    verify.serves(grpcstream, grpcstream_traits, "after five clients vanished with forty open calls each")

@@ -20,7 +20,7 @@ GENEROUS = 600.0
 
 
 @requirement("DEADL-1", needs=("sleep",))
-def test_slow_calls_end_at_their_deadlines(grpcstream: Client) -> None:
+def test_slow_calls_end_at_their_deadlines(grpcstream: Client, grpcstream_traits: Traits) -> None:
     def call(method: str) -> None:
         with grpcstream.open(method, deadline=SHORT) as stream:
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
@@ -28,10 +28,10 @@ def test_slow_calls_end_at_their_deadlines(grpcstream: Client) -> None:
             verify.status(stream, Code.DEADLINE_EXCEEDED)
 
     together(partial(call, method) for method in ("List", "Record", "Route"))
-    verify.serves(grpcstream, "after calls that ran into their deadlines")
+    verify.serves(grpcstream, grpcstream_traits, "after calls that ran into their deadlines")
 
 
-@requirement("DEADL-5")
+@requirement("DEADL-5", needs=("list", "record", "duplex"))
 def test_calls_in_time_are_not_disturbed_by_a_deadline(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.list("in time", 1, deadline=GENEROUS) as listing:
         verify.list_answer(listing, Point("in time", 1))
@@ -47,7 +47,7 @@ def test_calls_in_time_are_not_disturbed_by_a_deadline(grpcstream: Client, grpcs
         verify.eof(route)
 
 
-@requirement("DEADL-5", needs=("sleep",))
+@requirement("DEADL-5", needs=("sleep", "list"))
 def test_slow_calls_in_time_are_not_disturbed_by_their_deadlines(grpcstream: Client) -> None:
     point = Point("!sleep 250", 3)
 
@@ -66,7 +66,7 @@ def test_the_handler_of_a_list_learns_that_the_deadline_passed(grpcstream: Clien
         verify.noticed(grpcstream, token, stream, "the end of its deadline")
 
 
-@requirement("DEADL-12", needs=("watch",))
+@requirement("DEADL-12", needs=("watch", "duplex"))
 def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Client, grpcstream_traits: Traits) -> None:
     token = uuid.uuid4().hex
     with grpcstream.route(deadline=SHORT) as stream:
@@ -77,7 +77,7 @@ def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Clie
         verify.noticed(grpcstream, token, stream, "the end of its deadline")
 
 
-@requirement("DEADL-13")
+@requirement("DEADL-13", needs=("duplex",))
 def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route(deadline=GENEROUS) as sibling:
         verify.greeting(sibling, grpcstream_traits)
@@ -90,4 +90,4 @@ def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, 
         verify.answer(sibling)
         sibling.close_send()
         verify.eof(sibling)
-    verify.serves(grpcstream, "after fifty calls that ran into their deadlines")
+    verify.serves(grpcstream, grpcstream_traits, "after fifty calls that ran into their deadlines")

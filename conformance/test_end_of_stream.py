@@ -18,7 +18,7 @@ def test_list_ends_with_ok_after_its_last_response(grpcstream: Client) -> None:
         verify.fail_unless(stream.recv() is EOF, "the end of the stream for good", "something after it", stream)
 
 
-@requirement("EOF-5")
+@requirement("EOF-5", needs=("duplex",))
 def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float) -> None:
     with grpcstream.route() as stream:
         verify.greeting(stream, grpcstream_traits)
@@ -31,7 +31,7 @@ def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_traits: Tra
         verify.eof(stream)
 
 
-@requirement("EOF-5", needs=("echo",))
+@requirement("EOF-5", needs=("echo", "record"))
 def test_a_pause_does_not_end_a_record(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
         stream.send("!echo before")

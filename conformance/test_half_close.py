@@ -25,7 +25,7 @@ def test_all_answers_arrive_after_the_half_close(grpcstream: Client, grpcstream_
         verify.eof(stream)
 
 
-@requirement("HALF-3", needs=("sleep",))
+@requirement("HALF-3", needs=("sleep", "route"))
 def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as stream:
         verify.greeting(stream, grpcstream_traits)
@@ -46,7 +46,7 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstre
         verify.eof(stream)
 
 
-@requirement("HALF-5", needs=("finish",))
+@requirement("HALF-5", needs=("finish", "route"))
 @pytest.mark.parametrize("before", [0, 1, 50])
 def test_route_that_finishes_early_ends_without_the_half_close(
     grpcstream: Client, grpcstream_traits: Traits, before: int
@@ -60,7 +60,7 @@ def test_route_that_finishes_early_ends_without_the_half_close(
         verify.eof(stream)
 
 
-@requirement("HALF-5", needs=("finish",))
+@requirement("HALF-5", needs=("finish", "route"))
 def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as stream:
         stream.send("before", 1)
@@ -70,10 +70,10 @@ def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Clien
         for _ in range(1 + grpcstream_traits.eager):
             verify.answer(stream)
         verify.eof(stream)
-    verify.serves(grpcstream, "after a Route that finished early")
+    verify.serves(grpcstream, grpcstream_traits, "after a Route that finished early")
 
 
-@requirement("HALF-8", needs=("echo",))
+@requirement("HALF-8", needs=("echo", "duplex"))
 def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_traits: Traits) -> None:
     points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
     with grpcstream.route() as stream:
@@ -91,7 +91,7 @@ def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_tr
         together([read, write])
 
 
-@requirement("HALF-11", needs=("repeat",))
+@requirement("HALF-11", needs=("repeat", "route"))
 def test_a_half_close_before_reading_loses_nothing(
     grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
 ) -> None:

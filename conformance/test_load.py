@@ -18,7 +18,7 @@ UNREAD = Point(f"!repeat 400 {KIB * 16}", 0)
 """A List of 6.4 MB: more than the flow-control windows of usual servers and clients."""
 
 
-@requirement("FLOW-6", needs=("repeat",))
+@requirement("FLOW-6", needs=("repeat", "duplex"))
 def test_a_stalled_call_does_not_hold_up_others(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.list(UNREAD) as stalled:
         stalled.headers()
@@ -27,20 +27,20 @@ def test_a_stalled_call_does_not_hold_up_others(grpcstream: Client, grpcstream_t
             for number in range(10):
                 route.send("beside a stalled call", number)
                 verify.answer(route)
-        verify.serves(grpcstream, "while one call is not read")
+        verify.serves(grpcstream, grpcstream_traits, "while one call is not read")
         verify.reached(stalled.status is None, "a call that is still open", f"it ended with {stalled.status}", stalled)
 
 
 @requirement("FLOW-6", needs=("repeat",))
 def test_a_stalled_call_does_not_hold_up_other_connections(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits
 ) -> None:
     with grpcstream.list(UNREAD) as stalled:
         stalled.headers()
-        verify.serves(grpcstream_connect(), "while a call of another client is not read")
+        verify.serves(grpcstream_connect(), grpcstream_traits, "while a call of another client is not read")
 
 
-@requirement("FLOW-7")
+@requirement("FLOW-7", needs=("record",))
 def test_a_long_upload_finishes(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         for number in range(256):
@@ -48,7 +48,7 @@ def test_a_long_upload_finishes(grpcstream: Client) -> None:
         verify.only_answer(stream)
 
 
-@requirement("FLOW-13", needs=("repeat",))
+@requirement("FLOW-13", needs=("repeat", "list"))
 def test_a_slow_reader_gets_everything(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.list(UNREAD) as stream:
         expected = verify.counted(UNREAD, 400)
@@ -58,7 +58,7 @@ def test_a_slow_reader_gets_everything(grpcstream: Client, grpcstream_quiet: flo
         verify.responses(stream, expected[3:], "the rest of the responses")
 
 
-@requirement("LOAD-1")
+@requirement("LOAD-1", needs=("duplex",))
 def test_a_hundred_open_calls_all_make_progress(grpcstream: Client, grpcstream_traits: Traits) -> None:
     streams = [grpcstream.route() for _ in range(100)]
     for stream in streams:
@@ -75,12 +75,14 @@ def test_a_hundred_open_calls_all_make_progress(grpcstream: Client, grpcstream_t
 
 
 @requirement("LOAD-2")
-def test_twenty_connections_are_all_served(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
+def test_twenty_connections_are_all_served(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits
+) -> None:
     clients = [grpcstream, *(grpcstream_connect() for _ in range(19))]
-    together([partial(verify.serves, client, "on twenty connections at once") for client in clients])
+    together([partial(verify.serves, client, grpcstream_traits, "on twenty connections at once") for client in clients])
 
 
-@requirement("LOAD-4")
+@requirement("LOAD-4", needs=("duplex",))
 def test_idle_open_calls_do_not_starve_a_new_connection(
     grpcstream: Client, grpcstream_traits: Traits, grpcstream_connect: Callable[[], Client]
 ) -> None:
@@ -89,24 +91,26 @@ def test_idle_open_calls_do_not_starve_a_new_connection(
         verify.greeting(stream, grpcstream_traits)
         stream.send("idle from now on", number)
         verify.answer(stream)
-    verify.serves(grpcstream_connect(), "while fifty calls are open and idle")
+    verify.serves(grpcstream_connect(), grpcstream_traits, "while fifty calls are open and idle")
 
 
 @requirement("LOAD-11")
 def test_many_unknown_methods_leave_the_server_responsive(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits
 ) -> None:
     for number in range(300):
         with grpcstream.open(f"NoSuchMethod{number}") as stream:
             stream.close_send()
             stream.end()
-    verify.serves(grpcstream_connect(), "after 300 calls of unknown methods")
+    verify.serves(grpcstream_connect(), grpcstream_traits, "after 300 calls of unknown methods")
 
 
 @requirement("LOAD-11", needs=("abort",))
-def test_many_aborts_leave_the_server_responsive(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
+def test_many_aborts_leave_the_server_responsive(
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits
+) -> None:
     for number in range(300):
         with grpcstream.open(("Record", "Route")[number % 2]) as stream:
             stream.send("!abort 0 many", Code.ABORTED)
             verify.status(stream, Code.ABORTED)
-    verify.serves(grpcstream_connect(), "after 300 aborted calls")
+    verify.serves(grpcstream_connect(), grpcstream_traits, "after 300 aborted calls")

@@ -83,7 +83,7 @@ def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method
             verify.carries(stream, where, metadata, TRAILING_KEY, trailing)
 
 
-@requirement("META-17", needs=("metadata",))
+@requirement("META-17", needs=("metadata", "duplex"))
 def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route(metadata=[(INITIAL_KEY, "early")]) as stream:
         verify.greeting(stream, grpcstream_traits)

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_grpcstream import Client, Point, verify
 from pytest_grpcstream.clients.base import Stream
+from pytest_grpcstream.features import Traits
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -22,7 +23,7 @@ def test_record_is_answered_exactly_once(grpcstream: Client, count: int) -> None
         verify.only_answer(stream)
 
 
-@requirement("PAIR-2")
+@requirement("PAIR-2", needs=("record",))
 def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
         for number in range(3):
@@ -31,7 +32,7 @@ def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcst
         verify.only_answer(stream)
 
 
-@requirement("PAIR-7", needs=("echo",))
+@requirement("PAIR-7", needs=("echo", "record"))
 def test_record_answers_for_every_request_up_to_the_half_close(grpcstream: Client) -> None:
     words = [str(place) * size for place, size in enumerate(SIZES)]
     with grpcstream.record() as stream:
@@ -40,7 +41,7 @@ def test_record_answers_for_every_request_up_to_the_half_close(grpcstream: Clien
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all four requests")
 
 
-@requirement("PAIR-7", needs=("echo",))
+@requirement("PAIR-7", needs=("echo", "record"))
 def test_record_counts_requests_that_are_no_directives(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         for name in ("plain", "!echo text", "plain too"):
@@ -55,7 +56,7 @@ def _answered_early(stream: Stream) -> None:
     verify.fail_unless(len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream)
 
 
-@requirement("PAIR-9", needs=("finish",))
+@requirement("PAIR-9", needs=("finish", "record"))
 @pytest.mark.parametrize("before", [0, 3])
 def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstream: Client, before: int) -> None:
     with grpcstream.record() as stream:
@@ -65,17 +66,17 @@ def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstrea
         _answered_early(stream)
 
 
-@requirement("PAIR-9", needs=("finish",))
-def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Client) -> None:
+@requirement("PAIR-9", needs=("finish", "record"))
+def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.record() as stream:
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
         _answered_early(stream)
-    verify.serves(grpcstream, "after a Record that finished early")
+    verify.serves(grpcstream, grpcstream_traits, "after a Record that finished early")
 
 
-@requirement("PAIR-11", needs=("echo",))
+@requirement("PAIR-11", needs=("echo", "record"))
 def test_a_record_knows_nothing_of_those_before(grpcstream: Client) -> None:
     for words in (["a", "b", "c"], ["d"]):
         with grpcstream.record() as stream:

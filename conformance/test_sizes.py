@@ -34,7 +34,7 @@ def sized(size: int) -> str:
     return "".join(f"{place:7d}|" for place in range(0, size, 8))[:size]
 
 
-@requirement("SIZE-9", needs=("echo",))
+@requirement("SIZE-9", needs=("echo", "duplex"))
 def test_route_echoes_messages_around_frame_and_window_sizes(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as stream:
         verify.greeting(stream, grpcstream_traits)
@@ -45,7 +45,7 @@ def test_route_echoes_messages_around_frame_and_window_sizes(grpcstream: Client,
         verify.eof(stream)
 
 
-@requirement("SIZE-9")
+@requirement("SIZE-9", needs=("list",))
 @pytest.mark.parametrize("size", [16_384, 65_535])
 def test_list_returns_names_around_frame_and_window_sizes(grpcstream: Client, size: int) -> None:
     point = Point(sized(size), size)
@@ -57,7 +57,7 @@ def _refused(point: str, stream_status: str) -> Deviation:
     return Deviation(f"{point} handled whole", f"{stream_status}: the target has a smaller limit")
 
 
-@requirement("SIZE-5")
+@requirement("SIZE-5", needs=("record", "duplex"))
 def test_record_and_route_take_messages_of_one_mebibyte(grpcstream: Client, grpcstream_traits: Traits) -> None:
     text = sized(MIB)
     with grpcstream.record() as record:
@@ -76,7 +76,7 @@ def test_record_and_route_take_messages_of_one_mebibyte(grpcstream: Client, grpc
         verify.eof(route)
 
 
-@requirement("SIZE-5", needs=("echo",))
+@requirement("SIZE-5", needs=("echo", "record", "duplex"))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_messages_of_one_mebibyte_are_echoed_whole(grpcstream: Client, grpcstream_traits: Traits, method: str) -> None:
     with grpcstream.open(method) as stream:
@@ -91,7 +91,7 @@ def test_messages_of_one_mebibyte_are_echoed_whole(grpcstream: Client, grpcstrea
         verify.ended_ok(stream)
 
 
-@requirement("SIZE-5", needs=("repeat",))
+@requirement("SIZE-5", needs=("repeat", "list"))
 def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
     point = Point(f"!repeat 2 {sized(MIB)}", 1)
     with grpcstream.list(point) as stream:
@@ -102,7 +102,7 @@ def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
         verify.ended_ok(stream)
 
 
-@requirement("SIZE-7")
+@requirement("SIZE-7", needs=("record",))
 def test_the_limit_is_one_per_message(grpcstream: Client) -> None:
     text = sized(2 * MIB)
     with grpcstream.record() as first:
@@ -133,7 +133,7 @@ def test_a_message_of_five_mebibytes_is_handled_or_refused(
         with contextlib.suppress(StatusError):
             first = stream.recv()
         status = stream.end()
-        verify.serves(grpcstream_connect(), "after a message of 5 MiB")
+        verify.serves(grpcstream_connect(), grpcstream_traits, "after a message of 5 MiB")
         if status.ok:
             whole = method != "List" or first == Point(name, 1)
             verify.fail_unless(whole, "the message handled whole", "a response of other content", stream)
@@ -141,7 +141,7 @@ def test_a_message_of_five_mebibytes_is_handled_or_refused(
             verify.status(stream, Code.RESOURCE_EXHAUSTED, tolerated=OTHER_LIMITS)
 
 
-@requirement("SIZE-2")
+@requirement("SIZE-2", needs=("duplex",))
 def test_route_answers_what_came_before_an_oversize_message(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.route() as stream:
         verify.greeting(stream, grpcstream_traits)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Client, Code, Point, verify
+from pytest_grpcstream.features import Traits
 
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
@@ -44,42 +45,44 @@ ENCODINGS = {
 @requirement("ROBUST-4")
 @every_method
 def test_a_request_without_pt_does_not_take_the_server_down(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send(None)
         stream.close_send()
         stream.end()
-        verify.serves(grpcstream_connect(), f"after a {method} request without pt")
+        verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request without pt")
         verify.status(stream, Code.INVALID_ARGUMENT, allowed=(Code.OK,), tolerated=other_errors(Code.INVALID_ARGUMENT))
 
 
 @requirement("ROBUST-4")
-def test_a_request_without_pt_harms_no_later_call_on_the_connection(grpcstream: Client) -> None:
+def test_a_request_without_pt_harms_no_later_call_on_the_connection(
+    grpcstream: Client, grpcstream_traits: Traits
+) -> None:
     for method in ("List", "Record", "Route"):
         with grpcstream.open(method) as stream:
             stream.send(None)
             stream.close_send()
             stream.end()
-    verify.serves(grpcstream, "after requests without pt")
+    verify.serves(grpcstream, grpcstream_traits, "after requests without pt")
 
 
 @requirement("WIRE-1")
-def test_an_unknown_method_is_unimplemented(grpcstream: Client) -> None:
+def test_an_unknown_method_is_unimplemented(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.open("NoSuchMethod") as stream:
         stream.send("anybody there", 1)
         stream.close_send()
         verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
-    verify.serves(grpcstream, "after a call of an unknown method")
+    verify.serves(grpcstream, grpcstream_traits, "after a call of an unknown method")
 
 
 @requirement("WIRE-2")
-def test_an_unknown_service_is_unimplemented(grpcstream: Client) -> None:
+def test_an_unknown_service_is_unimplemented(grpcstream: Client, grpcstream_traits: Traits) -> None:
     with grpcstream.open("/proto.NoSuchService/List") as stream:
         stream.send("anybody there", 1)
         stream.close_send()
         verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
-    verify.serves(grpcstream, "after a call of an unknown service")
+    verify.serves(grpcstream, grpcstream_traits, "after a call of an unknown service")
 
 
 @requirement("WIRE-3")
@@ -96,17 +99,17 @@ def test_the_path_of_a_method_is_exact(grpcstream: Client, path: str) -> None:
 @requirement("WIRE-15")
 @every_method
 def test_a_request_that_is_no_protobuf_is_refused(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send_bytes(NO_PROTOBUF)
         stream.close_send()
         stream.end()
-        verify.serves(grpcstream_connect(), f"after a {method} request that is no protobuf message")
+        verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request that is no protobuf message")
         verify.status(stream, Code.INTERNAL, tolerated=other_errors(Code.INTERNAL))
 
 
-@requirement("WIRE-16")
+@requirement("WIRE-16", needs=("list",))
 def test_unknown_fields_are_ignored(grpcstream: Client) -> None:
     with grpcstream.open("List") as stream:
         stream.send_bytes(UNKNOWN + chunk(1, UNKNOWN + chunk(1, b"name") + VALUE_5) + UNKNOWN)
@@ -117,16 +120,16 @@ def test_unknown_fields_are_ignored(grpcstream: Client) -> None:
 @requirement("WIRE-17")
 @every_method
 def test_a_name_that_is_no_utf8_does_not_take_the_server_down(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send_bytes(chunk(1, chunk(1, b"\xff\xfe\x80") + VALUE_5))
         stream.close_send()
         stream.end()
-    verify.serves(grpcstream_connect(), f"after a {method} request whose name is no UTF-8")
+    verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request whose name is no UTF-8")
 
 
-@requirement("WIRE-18")
+@requirement("WIRE-18", needs=("list",))
 @pytest.mark.parametrize("encoded", ENCODINGS.values(), ids=ENCODINGS)
 def test_unusual_encodings_are_understood(grpcstream: Client, encoded: bytes) -> None:
     with grpcstream.open("List") as stream:

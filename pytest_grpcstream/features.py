@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 from pytest_grpcstream.clients.base import Client, Stream
-from pytest_grpcstream.errors import StreamError
+from pytest_grpcstream.errors import StreamError, Verdict
 from pytest_grpcstream.settings import FEATURES
 from pytest_grpcstream.values import Code, Metadata, Point
+from pytest_grpcstream.verify import EXCHANGES
 
 INITIAL_KEY: Final = "x-grpc-test-echo-initial"
 TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
@@ -37,11 +39,14 @@ class Traits:
         features: the optional features that it has, or was declared to have.
         declared: whether the features were declared, not found out.
         eager: whether its Route sends a response before it has read a request.
+        works: the plain exchanges (`verify.EXCHANGES`) that it can do. A requirement that is observed by an exchange
+            which does not work is inconclusive, and what does not work fails in the requirement that asks for it.
     """
 
     features: frozenset[str]
     declared: bool
     eager: bool
+    works: frozenset[str]
 
     def __str__(self) -> str:
         present = ", ".join(name for name in FEATURES if name in self.features) or "none"
@@ -163,6 +168,14 @@ def _is_eager(client: Client) -> bool:
     return len(reaction) > 1
 
 
+def _succeeds(exchange: Callable[[Client], None], client: Client) -> bool:
+    try:
+        exchange(client)
+    except Verdict:
+        return False
+    return True
+
+
 def find_traits(connect: Callable[[], Client], declared: frozenset[str] | None) -> Traits:
     """Find out what a target is like.
 
@@ -184,4 +197,5 @@ def find_traits(connect: Callable[[], Client], declared: frozenset[str] | None) 
         features=frozenset(found()) if declared is None else declared,
         declared=declared is not None,
         eager=probe(_is_eager),
+        works=frozenset(name for name, exchange in EXCHANGES.items() if probe(partial(_succeeds, exchange))),
     )

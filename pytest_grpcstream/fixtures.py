@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.run import MARKER, Run, use_client, use_target
+from pytest_grpcstream.run import Run, needs_of, use_client, use_target
+from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
     import grpc
@@ -128,8 +129,7 @@ def grpcstream(request: pytest.FixtureRequest) -> Iterator[Client]:
 
 def _skip_unless_applicable(request: pytest.FixtureRequest) -> None:
     """Skip a test of a requirement whose optional features the target does not have."""
-    marker = request.node.get_closest_marker(MARKER)
-    needs = () if marker is None else marker.kwargs.get("needs", ())
+    needs = [name for name in needs_of(request.node) if name in FEATURES]
     if needs:
         traits: Traits = request.getfixturevalue("grpcstream_traits")
         if missing := [name for name in needs if name not in traits.features]:

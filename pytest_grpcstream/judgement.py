@@ -87,7 +87,9 @@ class JudgementPlugin:
             f"expected     {error.expected}",
             f"actual       {error.actual}",
         ]
-        if error.stream is not None:
+        if isinstance(error, Inconclusive):
+            lines = lines[:1]
+        elif error.stream is not None:
             lines += [f"timeline     {error.stream!r}", error.stream.timeline.render()]
         lines.append(f"repeat with  {self._command(item)}")
         return "\n".join(lines)
@@ -108,4 +110,6 @@ class JudgementPlugin:
 
 
 def _in_one_line(error: Verdict) -> str:
+    if isinstance(error, Inconclusive):
+        return one_line(f"could not be observed: {error.actual}", _FIRST_LINE)
     return one_line(f"expected {error.expected}; actual: {error.actual}", _FIRST_LINE)

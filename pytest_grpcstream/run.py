@@ -77,6 +77,12 @@ def requirement_of(item: pytest.Item) -> Requirement | None:
     return None if marker is None else registry()[marker.args[0]]
 
 
+def needs_of(item: pytest.Item) -> tuple[str, ...]:
+    """The optional features and plain exchanges without which a test of a requirement says nothing."""
+    marker = item.get_closest_marker(MARKER)
+    return () if marker is None else tuple(marker.kwargs.get("needs", ()))
+
+
 def use_target(item: pytest.Item, kept: KeptTarget) -> None:
     """Remember which target a test calls."""
     item.stash[_KEPT] = kept

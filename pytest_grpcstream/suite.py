@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_grpcstream.errors import Died, NotApplicable, TargetError
+from pytest_grpcstream.errors import Died, Inconclusive, NotApplicable, TargetError, Verdict
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import RISKS
-from pytest_grpcstream.run import MARKER, Run, requirement_of, streams_of, target_of
+from pytest_grpcstream.run import MARKER, Run, needs_of, requirement_of, streams_of, target_of
+from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
     from pytest_grpcstream.keeper import KeptTarget
@@ -20,6 +21,13 @@ PACKAGE: Final = "pytest_grpcstream/conformance"
 """What the ids of the shipped tests begin with, wherever the package is installed."""
 BACKSTOP: Final = 24
 """The time limit of one test, in time limits of one operation: pytest-timeout ends what nothing else does."""
+EXCHANGES: Final = {
+    "list": "a List that answers a plain name",
+    "record": "a Record that answers a plain request",
+    "route": "a Route that answers after the half-close",
+    "duplex": "a Route that answers before the half-close",
+}
+"""The plain exchanges by which other requirements are observed, in words."""
 TARGET_MISSING: Final = 6
 """The exit code of a run whose target is not there or cannot be started."""
 
@@ -133,17 +141,42 @@ class SuitePlugin:
         """After a test of a requirement, look whether the target is still there."""
         if item.get_closest_marker(MARKER) is None:
             return (yield)
+        self._require_exchanges(item)
         try:
             result = yield
         except NotApplicable as reason:
             pytest.skip(f"not applicable: {reason}")
         except Exception as error:
-            if death := self._death(item):
+            if death := self._death(item) or self._unresponsive(item):
                 raise death from error
             raise
         if death := self._death(item):
             raise death
         return result
+
+    def _require_exchanges(self, item: pytest.Item) -> None:
+        """Leave a requirement open that is observed by an exchange which this target cannot do at all."""
+        kept = target_of(item)
+        needs = [name for name in needs_of(item) if name not in FEATURES]
+        if kept is None or not needs:
+            return
+        if broken := [name for name in needs if name not in self._run.traits(kept).works]:
+            names = " and ".join(EXCHANGES[name] for name in broken)
+            raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}")
+
+    def _unresponsive(self, item: pytest.Item) -> Died | None:
+        """After a failure: whether the target still does the plain exchanges that it could do at first."""
+        kept = target_of(item)
+        if kept is None or not self._run.traits(kept).works:
+            return None
+        from pytest_grpcstream import verify
+
+        try:
+            with self._run.connect(kept) as client:
+                verify.serves(client, self._run.traits(kept), "after this test")
+        except Verdict as error:
+            return self._buried(item, kept, f"it still runs, but {error.actual}")
+        return None
 
     def _death(self, item: pytest.Item) -> Died | None:
         kept = target_of(item)
@@ -153,10 +186,14 @@ class SuitePlugin:
         if reason is None:
             self._previous = (item.nodeid, kept)
             return None
+        return self._buried(item, kept, reason)
+
+    def _buried(self, item: pytest.Item, kept: KeptTarget, reason: str) -> Died:
         output = kept.output()
         if kept.restartable:
             kept.forget()
         else:
             item.session.shouldfail = f"the target went away during {item.nodeid}: {reason}; the rest was not run"
         said = f"; its last output:\n{output}" if output else ""
-        return Died("the target survives this test", f"{reason}{said}", next(reversed(streams_of(item)), None))
+        stream = next(reversed(streams_of(item)), None)
+        return Died("the target goes on serving after this test", f"{reason}{said}", stream)

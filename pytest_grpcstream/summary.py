@@ -53,8 +53,7 @@ class SummaryPlugin:
             yield f"target: {told}"
         yield ""
         yield from self._table()
-        yield from self._reasons("warned", "warning")
-        yield from self._reasons("inconclusive", "inconclusive")
+        yield from self._warnings()
         yield from self._deaths
         yield from self._coverage()
         yield self._in_words()
@@ -70,23 +69,21 @@ class SummaryPlugin:
                 cells = (f"{counts[area][verdict] or '-':>{len(verdict)}}" for verdict in VERDICTS)
                 yield f"{title:{width}}  {'  '.join(cells)}"
 
-    def _reasons(self, verdict: str, word: str) -> Iterator[str]:
+    def _warnings(self) -> Iterator[str]:
         for nodeid, entry in self._verdicts.items():
-            if entry["verdict"] == verdict:
-                yield f"{word} {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
+            if entry["verdict"] == "warned":
+                yield f"warning {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
 
     def _coverage(self) -> Iterator[str]:
+        done = ("passed", "failed", "warned")
+        checked = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in done}
         errors = [one.id for one in registry().values() if one.severity == "error"]
-        checked = {
-            entry["id"] for entry in self._verdicts.values() if entry["verdict"] in ("passed", "failed", "warned")
-        }
-        done = [name for name in errors if name in checked]
-        yield f"error-level requirements checked: {len(done)} of {len(errors)}"
+        yield f"error-level requirements checked: {len(checked.intersection(errors))} of {len(errors)}"
         why: dict[str, list[str]] = {}
-        for name in errors:
+        for name in registry():
             if name not in checked:
-                entries = [entry for entry in self._verdicts.values() if entry["id"] == name]
-                why.setdefault(entries[0]["reason"] if entries else "not selected or not reached", []).append(name)
+                reasons = [entry["reason"] for entry in self._verdicts.values() if entry["id"] == name]
+                why.setdefault(reasons[0] if reasons else "not selected, or not reached", []).append(name)
         for reason, names in why.items():
             yield f"  {one_line(reason, 300)}: {', '.join(names)}"
 
@@ -94,9 +91,12 @@ class SummaryPlugin:
         counts = Counter(entry["verdict"] for entry in self._verdicts.values())
         warned = f", with {counts['warned']} warning(s)" if counts["warned"] else ""
         if counts["failed"] or counts["inconclusive"] or self._deaths:
-            red = ("failed", "inconclusive")
-            broken = sorted({entry["id"] for entry in self._verdicts.values() if entry["verdict"] in red})
-            return f"verdict: NOT conformant: {', '.join(broken) or 'the target died'}{warned}"
+            parts = [f"{word}: {', '.join(names)}" for word in ("failed", "inconclusive") if (names := self._ids(word))]
+            return f"verdict: NOT conformant: {'; '.join(parts) or 'the target died'}{warned}"
         if not counts["passed"]:
             return "verdict: none, nothing could be checked"
         return f"verdict: conformant in all that was checked{warned}"
+
+    def _ids(self, verdict: str) -> list[str]:
+        found = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] == verdict}
+        return [name for name in registry() if name in found]

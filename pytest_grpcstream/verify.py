@@ -7,14 +7,16 @@ specification advises against what it did; operations on the stream raise their 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from pytest_grpcstream.clients.base import Client, Stream
-from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, OperationTimeout, StatusError
+from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, OperationTimeout, StatusError, StreamError
 from pytest_grpcstream.escape import printable
-from pytest_grpcstream.features import Traits
 from pytest_grpcstream.values import EOF, Code, Eof, Metadata, MetadataValue, Point, Status, code_name
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.features import Traits
 
 _POLL: Final = 0.02
 """Seconds between two questions whether something has happened."""
@@ -126,14 +128,25 @@ def point(stream: Stream, expected: Point) -> None:
     fail_unless(got == expected, f"the response {expected}", _show(got), stream)
 
 
-def answer(stream: Stream) -> Point:
+def answer(stream: Stream) -> None:
+    """The next response of a Route arrives, whatever is in it."""
+    _response(stream, f"response {stream.received} of Route")
+
+
+def counted_answer(stream: Stream) -> None:
     """The next response of a Route has ``pt`` and counts the responses that were sent before it on the stream."""
     number = stream.received
     got = _response(stream, f"response {number} of Route")
     if not isinstance(got, Point):
         raise Failure(f"response {number} of Route with a pt", _show(got), stream)
     fail_unless(got.value == number, f"the value {number} in response {number} of Route", str(got), stream)
-    return got
+
+
+def consecutive(stream: Stream, points: Sequence[Point | None]) -> None:
+    """Responses of a Route count up by one, from wherever they began."""
+    first = points[0].value if points and points[0] is not None else 0
+    got = [None if one is None else Point("", one.value) for one in points]
+    same(stream, got, counted(Point("", first), len(points)), "values that count up by one")
 
 
 def _response(stream: Stream, what: str) -> Point | Eof | None:
@@ -206,37 +219,62 @@ def carries(stream: Stream, where: str, metadata: Metadata | None, key: str, exp
     fail_unless(got == list(expected), f"{where} with {key}: {wanted}", shown, stream)
 
 
-def serves(client: Client, what: str) -> None:
-    """The server goes on serving: on this connection List, Record and Route do what they always do.
+def plain_list(client: Client) -> None:
+    """A List of a plain name answers as the contract says."""
+    with client.list("plain", 1) as stream:
+        list_answer(stream, Point("plain", 1))
+
+
+def plain_record(client: Client) -> None:
+    """A Record of one request is answered once."""
+    with client.record() as stream:
+        stream.send("plain", 1)
+        only_answer(stream)
+
+
+def plain_route(client: Client) -> None:
+    """A Route of two requests and the half-close has two responses, three if it speaks first, and ends with OK."""
+    with client.route() as stream:
+        stream.send("plain", 1)
+        stream.send("plain", 2)
+        stream.close_send()
+        count = len(stream.collect())
+        ended_ok(stream)
+        fail_unless(count in (2, 3), "2 responses, or 3 of a server that speaks first", str(count), stream)
+
+
+def plain_duplex(client: Client) -> None:
+    """A Route answers before the half-close."""
+    with client.route() as stream:
+        for number in range(2):
+            stream.send("plain", number)
+            answer(stream)
+        stream.close_send()
+        status(stream)
+
+
+EXCHANGES: Final[dict[str, Callable[[Client], None]]] = {
+    "list": plain_list,
+    "record": plain_record,
+    "route": plain_route,
+    "duplex": plain_duplex,
+}
+"""The plain exchanges that other requirements are observed by; `Traits.works` names those that a target can do."""
+
+
+def serves(client: Client, traits: Traits, what: str) -> None:
+    """The server goes on serving: whatever plain exchange it could do at first it can do now.
 
     Arguments:
         what: what happened before, for the message: "after a request without pt".
     """
     wanted = f"{what}, the server goes on serving new calls"
-    for name, exchange in (("List", _try_list), ("Record", _try_record), ("Route", _try_route)):
+    reached(bool(traits.works), "a server that can do a plain exchange", "none worked at the beginning of the run")
+    for name in sorted(traits.works):
         try:
-            exchange(client)
-        except (Failure, StatusError, OperationTimeout) as error:
-            raise Failure(wanted, f"a plain {name}: {error.actual}", error.stream) from error
-
-
-def _try_list(client: Client) -> None:
-    with client.list("still there", 1) as stream:
-        list_answer(stream, Point("still there", 1))
-
-
-def _try_record(client: Client) -> None:
-    with client.record() as stream:
-        stream.send("still there", 1)
-        only_answer(stream)
-
-
-def _try_route(client: Client) -> None:
-    with client.route() as stream:
-        stream.send("still there", 1)
-        answer(stream)
-        stream.close_send()
-        status(stream)
+            EXCHANGES[name](client)
+        except (Failure, StreamError) as error:
+            raise Failure(wanted, f"a plain exchange ({name}): {error.actual}", error.stream) from error
 
 
 def pause(seconds: float) -> None:
