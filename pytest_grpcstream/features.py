@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
@@ -176,26 +176,32 @@ def _succeeds(exchange: Callable[[Client], None], client: Client) -> bool:
     return True
 
 
-def find_traits(connect: Callable[[], Client], declared: frozenset[str] | None) -> Traits:
-    """Find out what a target is like.
+def find_features(connect: Callable[[], Client]) -> frozenset[str]:
+    """Find out which optional features a target has.
 
     Arguments:
         connect: opens a client on a connection of its own; every probe gets one, so that none spoils the next.
-        declared: the features that the target is said to have, which are then not looked for.
+    """
+    found: set[str] = set()
+    for name, question in _PROBES.items():
+        with connect() as client:
+            if question(client):
+                found.add(name)
+    return frozenset(found)
+
+
+def find_traits(connect: Callable[[], Client], features: frozenset[str], *, declared: bool) -> Traits:
+    """Find out what a target is like by one kind of client.
+
+    Arguments:
+        connect: opens a client on a connection of its own.
+        features: the optional features that it has.
+        declared: whether they were declared, not found out.
     """
 
     def probe(question: Callable[[Client], bool]) -> bool:
         with connect() as client:
             return question(client)
 
-    def found() -> Iterator[str]:
-        for name, question in _PROBES.items():
-            if probe(question):
-                yield name
-
-    return Traits(
-        features=frozenset(found()) if declared is None else declared,
-        declared=declared is not None,
-        eager=probe(_is_eager),
-        works=frozenset(name for name, exchange in EXCHANGES.items() if probe(partial(_succeeds, exchange))),
-    )
+    works = (name for name, exchange in EXCHANGES.items() if probe(partial(_succeeds, exchange)))
+    return Traits(features=features, declared=declared, eager=probe(_is_eager), works=frozenset(works))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.run import Run, needs_of, use_client, use_target
+from pytest_grpcstream.run import Run, is_requirement, needs_of, use_client, use_target
 from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
     import grpc
 
     from pytest_grpcstream.clients.base import Client
+    from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.features import Traits
     from pytest_grpcstream.keeper import Keeper, KeptTarget
 
@@ -85,18 +86,26 @@ def grpcstream_channel(_grpcstream_kept: KeptTarget) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture
+def grpcstream_client(pytestconfig: pytest.Config) -> str:
+    """Which client `grpcstream` is: library or wire. Tests of the suite are run with both, see --grpcstream-client."""
+    return "wire" if Run.of(pytestconfig).settings.client == "wire" else "library"
+
+
+@pytest.fixture
 def grpcstream_traits(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Traits:
     """What the target is like: its optional features, and whether its Route speaks first. Found out once per run."""
-    return Run.of(request.config).traits(_grpcstream_kept)
+    run = Run.of(request.config)
+    return run.traits(_grpcstream_kept, run.kind_of(request.node))
 
 
 @pytest.fixture
 def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Iterator[Connect]:
     """A factory of clients that each have a connection of their own; they are closed after the test."""
+    run = Run.of(request.config)
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = Run.of(request.config).connect(_grpcstream_kept)
+        client = run.connect(_grpcstream_kept, run.kind_of(request.node))
         clients.append(client)
         use_client(request.node, client)
         return client
@@ -113,16 +122,34 @@ def grpcstream_quiet(pytestconfig: pytest.Config) -> float:
 
 
 @pytest.fixture
-def grpcstream(request: pytest.FixtureRequest) -> Iterator[Client]:
+def grpcstream(request: pytest.FixtureRequest, grpcstream_client: str) -> Iterator[Client]:
     """A client of the target: ``list``, ``record``, ``route`` and ``open`` start RPCs as `Stream` objects.
 
     Streams that a test left open are cancelled after it. A failing test shows the timelines of its streams.
     """
+    _skip_unless_applicable(request)
+    with _client(request, grpcstream_client) as client:
+        use_client(request.node, client)
+        yield client
+
+
+def _client(request: pytest.FixtureRequest, kind: str) -> Client:
+    run = Run.of(request.config)
+    if kind == "wire":
+        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"))
     from pytest_grpcstream.clients.library import LibraryClient
 
+    return LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=run.settings.timeout)
+
+
+@pytest.fixture
+def grpcstream_wire(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Iterator[WireClient]:
+    """A wire client of the target: the interface of `grpcstream`, and control over every HTTP/2 frame."""
+    run = Run.of(request.config)
+    if "wire" not in run.settings.clients and is_requirement(request.node):
+        pytest.skip("not applicable: the run is over the library client only")
     _skip_unless_applicable(request)
-    timeout = Run.of(request.config).settings.timeout
-    with LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=timeout) as client:
+    with run.connect_by_wire(_grpcstream_kept) as client:
         use_client(request.node, client)
         yield client
 

@@ -68,6 +68,7 @@ class JudgementPlugin:
                 "id": requirement.id,
                 "verdict": verdict,
                 "reason": reason,
+                "client": self._run.kind_of(item),
                 "target": (kept and self._run.told(kept)) or "",
             }
 

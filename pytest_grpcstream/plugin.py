@@ -13,11 +13,13 @@ from pytest_grpcstream.fixtures import (
     _grpcstream_kept,
     grpcstream,
     grpcstream_channel,
+    grpcstream_client,
     grpcstream_connect,
     grpcstream_quiet,
     grpcstream_serve,
     grpcstream_target,
     grpcstream_traits,
+    grpcstream_wire,
 )
 from pytest_grpcstream.judgement import JudgementPlugin
 from pytest_grpcstream.run import Run
@@ -32,11 +34,13 @@ __all__ = [
     "_grpcstream_kept",
     "grpcstream",
     "grpcstream_channel",
+    "grpcstream_client",
     "grpcstream_connect",
     "grpcstream_quiet",
     "grpcstream_serve",
     "grpcstream_target",
     "grpcstream_traits",
+    "grpcstream_wire",
 ]
 
 SUITE: Final = "pytest_grpcstream.conformance"
@@ -53,6 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "features": (
             "LIST",
             f"Features that the target has, in place of finding out: all, none, or some of {','.join(FEATURES)}",
+        ),
+        "client": (
+            "CLIENT",
+            "Client that the suite runs over: library (grpcio), wire (HTTP/2 frames) or both (default)",
         ),
         "timeout": ("SECONDS", f"Time that one operation on a stream may take (default {TIMEOUT:g})"),
         "quiet": ("SECONDS", f"Silence after which nothing more is expected (default {QUIET:g})"),

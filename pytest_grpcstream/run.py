@@ -11,6 +11,7 @@ from pytest_grpcstream.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_grpcstream.clients.base import Client, Stream
+    from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.features import Traits
     from pytest_grpcstream.keeper import Keeper, KeptTarget
 
@@ -29,7 +30,8 @@ class Run:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._keeper: Keeper | None = None
-        self._traits: dict[int, Traits] = {}
+        self._features: dict[int, frozenset[str]] = {}
+        self._traits: dict[tuple[int, str], Traits] = {}
 
     @classmethod
     def of(cls, config: pytest.Config) -> Run:
@@ -51,30 +53,60 @@ class Run:
             self._keeper.close()
             self._keeper = None
 
-    def connect(self, kept: KeptTarget) -> Client:
-        """A client with a connection of its own."""
+    def connect(self, kept: KeptTarget, kind: str) -> Client:
+        """A client with a connection of its own: ``library`` or ``wire``."""
+        if kind == "wire":
+            return self.connect_by_wire(kept)
         from pytest_grpcstream.clients.library import LibraryClient, open_channel
 
         return LibraryClient(open_channel(kept.address), timeout=self.settings.timeout, owned=True)
 
-    def traits(self, kept: KeptTarget) -> Traits:
-        """What a target is like, found out at the first call."""
-        from pytest_grpcstream.features import find_traits
+    def connect_by_wire(self, kept: KeptTarget) -> WireClient:
+        """A wire client; it connects when it is first used."""
+        from pytest_grpcstream.clients.wire import WireClient
 
-        if id(kept) not in self._traits:
-            self._traits[id(kept)] = find_traits(lambda: self.connect(kept), self.settings.features)
-        return self._traits[id(kept)]
+        return WireClient(kept.address, timeout=self.settings.timeout)
+
+    def traits(self, kept: KeptTarget, kind: str) -> Traits:
+        """What a target is like by one kind of client, found out at the first call."""
+        from pytest_grpcstream.features import find_features, find_traits
+
+        if id(kept) not in self._features:
+            declared = self.settings.features
+            first = self.settings.clients[0]
+            self._features[id(kept)] = (
+                find_features(lambda: self.connect(kept, first)) if declared is None else declared
+            )
+        if (id(kept), kind) not in self._traits:
+            declared_at_all = self.settings.features is not None
+            self._traits[id(kept), kind] = find_traits(
+                lambda: self.connect(kept, kind), self._features[id(kept)], declared=declared_at_all
+            )
+        return self._traits[id(kept), kind]
 
     def told(self, kept: KeptTarget) -> str | None:
         """One line about a target whose traits were found out."""
-        traits = self._traits.get(id(kept))
-        return None if traits is None else f"{kept.description}; {traits}"
+        found = next((traits for (which, _), traits in self._traits.items() if which == id(kept)), None)
+        return None if found is None else f"{kept.description}; {found}"
+
+    def kind_of(self, item: pytest.Item) -> str:
+        """The client that a test uses, by its parameter or its fixtures."""
+        names = getattr(item, "fixturenames", ())
+        if "grpcstream_wire" in names:
+            return "wire"
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        return str(parameters.get("grpcstream_client", "wire" if self.settings.client == "wire" else "library"))
 
 
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
     marker = item.get_closest_marker(MARKER)
     return None if marker is None else registry()[marker.args[0]]
+
+
+def is_requirement(item: pytest.Item) -> bool:
+    """Whether a test names a requirement."""
+    return item.get_closest_marker(MARKER) is not None
 
 
 def needs_of(item: pytest.Item) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from pytest_grpcstream.targets import parse
 FEATURES: Final = ("abort", "finish", "repeat", "echo", "sleep", "watch", "metadata")
 """The optional features of a StreamService, by the names that `docs/contract.md` gives them."""
 
+CLIENTS: Final = ("wire", "library")
+"""The clients that the suite runs over: HTTP/2 frames over a socket, and grpcio."""
+
 TIMEOUT: Final = 5.0
 QUIET: Final = 0.2
 STARTUP: Final = 20.0
@@ -28,6 +31,7 @@ class Settings:
         target: the text of the target, or None.
         target_source: where the target was named: the option, the environment variable or the ini option.
         features: the optional features that the target is said to have, or None to find out.
+        client: library, wire or both: what the suite runs over; None for both, and for library in tests of one's own.
         timeout: seconds that one operation on a stream may take.
         quiet: seconds of silence after which nothing more is expected.
         startup_timeout: seconds that a target may take until it answers.
@@ -37,10 +41,22 @@ class Settings:
     target: str | None
     target_source: str
     features: frozenset[str] | None
+    client: str | None
     timeout: float
     quiet: float
     startup_timeout: float
     strict: bool
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients that the suite runs over."""
+        return CLIENTS if self.client in (None, "both") else (str(self.client),)
+
+
+def _client(text: str) -> str:
+    if text not in (*CLIENTS, "both"):
+        raise ValueError
+    return text
 
 
 def _seconds(text: str) -> float:
@@ -107,8 +123,10 @@ def read_settings(config: Any) -> Settings:
     sources = _Sources(config)
     target, source = sources.read("target", _target, "")
     features, _ = sources.read("features", _features, f"all, none, or some of {', '.join(FEATURES)}")
+    client, _ = sources.read("client", _client, "library, wire or both")
     return Settings(
         target=target,
+        client=client,
         target_source=source,
         features=features,
         timeout=sources.seconds("timeout", TIMEOUT),

@@ -11,7 +11,7 @@ import pytest
 from pytest_grpcstream.errors import Died, Inconclusive, NotApplicable, TargetError, Verdict
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import RISKS
-from pytest_grpcstream.run import MARKER, Run, needs_of, requirement_of, streams_of, target_of
+from pytest_grpcstream.run import Run, is_requirement, needs_of, requirement_of, streams_of, target_of
 from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
@@ -60,10 +60,15 @@ class SuitePlugin:
             return None
         return pytest.Module.from_parent(parent, path=module_path, nodeid=f"{PACKAGE}/{module_path.name}")
 
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run the tests of requirements over each client."""
+        if is_requirement(metafunc.definition) and "grpcstream_client" in metafunc.fixturenames:
+            metafunc.parametrize("grpcstream_client", self._run.settings.clients)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Order the tests of requirements by risk, mildest first, and give each a backstop."""
-        places = [place for place, item in enumerate(items) if item.get_closest_marker(MARKER)]
+        places = [place for place, item in enumerate(items) if is_requirement(item)]
         for item in (items[place] for place in places):
             self._prepare(config, item)
         ordered = sorted((items[place] for place in places), key=_risk)
@@ -91,11 +96,12 @@ class SuitePlugin:
         """Start the target before the first test, so that one that is not there is one message and no test."""
         config = session.config
         distributed = config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput")
-        suite = any(item.get_closest_marker(MARKER) for item in session.items)
+        suite = any(is_requirement(item) for item in session.items)
         if suite and self._run.settings.target is not None and not distributed and not config.option.collectonly:
             try:
                 kept = self._run.keeper.named(self._run.settings.target)
-                self._run.traits(kept)
+                for kind in self._run.settings.clients:
+                    self._run.traits(kept, kind)
             except TargetError as error:
                 self._run.close()
                 pytest.exit(str(error), returncode=TARGET_MISSING)
@@ -110,7 +116,7 @@ class SuitePlugin:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Notice a target that died after the test before; end the run where there is no target to go on with."""
-        if item.get_closest_marker(MARKER) is None:
+        if not is_requirement(item):
             return (yield)
         self._notice_late_death(item)
         try:
@@ -139,7 +145,7 @@ class SuitePlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """After a test of a requirement, look whether the target is still there."""
-        if item.get_closest_marker(MARKER) is None:
+        if not is_requirement(item):
             return (yield)
         self._require_exchanges(item)
         try:
@@ -160,20 +166,24 @@ class SuitePlugin:
         needs = [name for name in needs_of(item) if name not in FEATURES]
         if kept is None or not needs:
             return
-        if broken := [name for name in needs if name not in self._run.traits(kept).works]:
+        if broken := [name for name in needs if name not in self._run.traits(kept, self._run.kind_of(item)).works]:
             names = " and ".join(EXCHANGES[name] for name in broken)
             raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}")
 
     def _unresponsive(self, item: pytest.Item) -> Died | None:
         """After a failure: whether the target still does the plain exchanges that it could do at first."""
         kept = target_of(item)
-        if kept is None or not self._run.traits(kept).works:
+        if kept is None:
+            return None
+        kind = self._run.kind_of(item)
+        traits = self._run.traits(kept, kind)
+        if not traits.works:
             return None
         from pytest_grpcstream import verify
 
         try:
-            with self._run.connect(kept) as client:
-                verify.serves(client, self._run.traits(kept), "after this test")
+            with self._run.connect(kept, kind) as client:
+                verify.serves(client, traits, "after this test")
         except Verdict as error:
             return self._buried(item, kept, f"it still runs, but {error.actual}")
         return None

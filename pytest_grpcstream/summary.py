@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -54,6 +55,7 @@ class SummaryPlugin:
         yield ""
         yield from self._table()
         yield from self._warnings()
+        yield from self._disagreements()
         yield from self._deaths
         yield from self._coverage()
         yield self._in_words()
@@ -73,6 +75,16 @@ class SummaryPlugin:
         for nodeid, entry in self._verdicts.items():
             if entry["verdict"] == "warned":
                 yield f"warning {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
+
+    def _disagreements(self) -> Iterator[str]:
+        """Where the clients come to different verdicts about one test, that is a finding of its own."""
+        tests: dict[str, dict[str, str]] = {}
+        for nodeid, entry in self._verdicts.items():
+            test = re.sub(rf"\b{entry['client']}\b(?=[^\[]*\]$)", "*", nodeid.rpartition("::")[2])
+            tests.setdefault(f"{entry['id']} [{test}]", {})[entry["client"]] = entry["verdict"]
+        for test, verdicts in tests.items():
+            if len(set(verdicts.values())) > 1:
+                yield f"clients disagree about {test}: {', '.join(f'{k} {v}' for k, v in sorted(verdicts.items()))}"
 
     def _coverage(self) -> Iterator[str]:
         done = ("passed", "failed", "warned")

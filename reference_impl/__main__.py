@@ -21,6 +21,7 @@ from .listening import SERVER_OPTIONS, CannotListen, listen
 from .standard_services import add_aio_health, add_health, add_reflection
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LAST_WORDS = 1.0  # seconds, at most, that a cancelled RPC takes to end
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,8 +69,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve_by_threads(options: argparse.Namespace) -> None:
-    stopped = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in _SIGNALS}
     server = grpc.server(
         ThreadPoolExecutor(options.max_streams),  # it starts a thread when none is idle
         options=SERVER_OPTIONS,
@@ -79,6 +78,8 @@ def _serve_by_threads(options: argparse.Namespace) -> None:
     add_health(server)
     add_reflection(server)
     address = listen(server, options.address)
+    stopped = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in _SIGNALS}
     server.start()
     _announce(address, options)
     stopped.wait()
@@ -88,21 +89,25 @@ def _serve_by_threads(options: argparse.Namespace) -> None:
 
 
 async def _serve_by_tasks(options: argparse.Namespace) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
     server = grpc.aio.server(options=SERVER_OPTIONS, maximum_concurrent_rpcs=options.max_streams)
     add_to_server(AioStreamService(log=_log(options)), server)
     await add_aio_health(server)
     add_reflection(server)
     address = listen(server, options.address)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
     await server.start()
     _announce(address, options)
     await stopped.wait()
     for number in _SIGNALS:
         loop.remove_signal_handler(number)
     await server.stop(options.grace)
+    # The tasks of RPCs that were cancelled are about to end. Left to asyncio.run(), each would print a traceback.
+    ending = asyncio.all_tasks() - {asyncio.current_task()}
+    if ending:
+        await asyncio.wait(ending, timeout=_LAST_WORDS)
 
 
 def _announce(address: str, options: argparse.Namespace) -> None:

@@ -1,0 +1,192 @@
+"""The wire client: gRPC over a socket, a plain client until a test asks for more."""
+
+from __future__ import annotations
+
+import dataclasses
+import ssl
+from collections.abc import Iterable
+from typing import Any, Final, Self
+
+from pytest_grpcstream.clients.base import SERVICE, Client, Stream
+from pytest_grpcstream.clients.wire.connection import Connection
+from pytest_grpcstream.clients.wire.cuts import Cut, one_each
+from pytest_grpcstream.clients.wire.fields import Headers, encode_metadata, request_headers, timeout_text
+from pytest_grpcstream.clients.wire.options import WireOptions
+from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
+from pytest_grpcstream.clients.wire.records import WireTimeline
+from pytest_grpcstream.clients.wire.stream import WireStream
+from pytest_grpcstream.clients.wire.transport import default_authority, server_name
+from pytest_grpcstream.values import Metadata, MetadataValue
+
+_OPTIONS: Final = WireOptions()
+
+
+class WireClient(Client):
+    """A gRPC client on an HTTP/2 connection of its own, without grpcio and asyncio.
+
+    It connects when the first RPC is opened, and again when the connection takes no more streams: after a GOAWAY, when
+    it was lost, or when its identifiers are used up.
+
+    Arguments:
+        address: ``host:port``, ``[::1]:port`` or ``unix:path``.
+        timeout: seconds that connecting, and one operation on a stream, may take.
+        context: how to speak TLS, see `client_context`; None for plaintext.
+        authority: the ``:authority`` of every request and the name that the server's certificate must have; None for
+            the address, ``localhost`` for a unix socket.
+        metadata: sent with every RPC. No timeline shows the values, because they may be secret.
+        options: how the connection differs from a plain one.
+        cut: how messages are cut into DATA frames.
+        padding: bytes of padding in every DATA frame, None for no PADDED flag.
+
+    Attributes:
+        connections: every connection that was made, the newest last.
+    """
+
+    kind = "wire"
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 5.0,
+        context: ssl.SSLContext | None = None,
+        authority: str | None = None,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        options: WireOptions = _OPTIONS,
+        cut: Cut = one_each,
+        padding: int | None = None,
+    ) -> None:
+        super().__init__(timeout=timeout)
+        self.address = address
+        self.context = context
+        self.authority = default_authority(address) if authority is None else authority
+        self.metadata = Metadata(metadata)
+        secret = {name for name, _ in encode_metadata(self.metadata)}
+        self.options = dataclasses.replace(options, hidden=secret.union(options.hidden))
+        self.cut = cut
+        self.padding = padding
+        self.connections: list[Connection] = []
+
+    # Connections ------------------------------------------------------------------------------------------------
+
+    def connect(self) -> Connection:
+        """The connection for the next RPC: the newest one, or a new one if that takes no more streams.
+
+        Raises:
+            TargetError: nothing listens there, TLS failed or did not select h2, or no SETTINGS came.
+        """
+        if not self.connections or not self.connections[-1].usable:
+            connection = Connection(
+                self.address,
+                timeout=self.timeout,
+                context=self.context,
+                name=server_name(self.authority),
+                options=self.options,
+            )
+            self.connections.append(connection)
+        return self.connections[-1]
+
+    @property
+    def connection(self) -> Connection:
+        """The newest connection, usable or not; the first use makes one."""
+        return self.connections[-1] if self.connections else self.connect()
+
+    @property
+    def timeline(self) -> WireTimeline:
+        """The timeline of the newest connection."""
+        return self.connection.timeline
+
+    def fresh(self, **options: Any) -> Self:
+        """Another client of the same target, with a connection of its own.
+
+        Arguments:
+            options: fields of `WireOptions` that differ, such as ``settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}``,
+                or ``cut``, ``padding``, ``timeout``, ``authority``.
+        """
+        arguments: dict[str, Any] = {
+            name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "cut", "padding")
+        }
+        return type(self)(
+            self.address,
+            context=self.context,
+            metadata=self.metadata,
+            options=dataclasses.replace(self.options, **options),
+            **arguments,
+        )
+
+    # RPCs -------------------------------------------------------------------------------------------------------
+
+    def request_headers(
+        self,
+        method: str,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        grpc_timeout: str | None = None,
+    ) -> Headers:
+        """The request headers that `open` would send: a place to begin for headers of a test's own choice."""
+        return request_headers(
+            method if method.startswith("/") else SERVICE + method,
+            authority=self.authority,
+            scheme="http" if self.context is None else "https",
+            timeout=grpc_timeout,
+            metadata=[*self.metadata, *metadata],
+        )
+
+    def open(
+        self,
+        method: str,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        deadline: float | None = None,
+        grpc_timeout: str | None = None,
+        headers: Headers | None = None,
+        end_stream: bool = False,
+        hold_window: bool | None = None,
+        stream_id: int | None = None,
+        shape: Shape = PLAIN,
+        connection: Connection | None = None,
+    ) -> WireStream:
+        """Start an RPC: a method of StreamService by its name, or any RPC by its path.
+
+        Arguments:
+            method: ``List``, ``Record``, ``Route`` or a path.
+            metadata: pairs of key and value, ``bytes`` for ``-bin`` keys.
+            deadline: seconds after which the RPC is over; sent as ``grpc-timeout``, and this client ends it then.
+            grpc_timeout: the text of ``grpc-timeout`` as it is, legal or not; this client does not end the RPC.
+            headers: the request headers in place of all that, exactly as given.
+            end_stream: whether HEADERS has END_STREAM: a request without a message.
+            hold_window: whether the stream's window is not given back as messages are read.
+            stream_id: an identifier in place of the next odd one.
+            shape: how the header block goes on the wire.
+            connection: a connection in place of the newest one, whether it takes streams or not.
+
+        Raises:
+            TargetError: there is no connection, see `connect`.
+            OperationTimeout: as many streams as the server allows are open, and none ended in time.
+        """
+        if grpc_timeout is None and deadline is not None:
+            grpc_timeout = timeout_text(deadline)
+        if headers is None:
+            headers = self.request_headers(method, metadata=metadata, grpc_timeout=grpc_timeout)
+        stream = WireStream(
+            connection or self.connect(),
+            method if method.startswith("/") else SERVICE + method,
+            headers,
+            timeout=self.timeout,
+            deadline=deadline,
+            cut=self.cut,
+            padding=self.padding,
+            stream_id=stream_id,
+            end_stream=end_stream,
+            hold_window=hold_window,
+            shape=shape,
+        )
+        self.streams.append(stream)
+        return stream
+
+    def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
+        return self.open(path, metadata=metadata, deadline=deadline)
+
+    def _disconnect(self) -> None:
+        for connection in self.connections:
+            connection.close()

@@ -1,0 +1,60 @@
+"""What a wire connection does differently from a plain peer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from h2.settings import SettingCodes
+
+from pytest_grpcstream.clients.wire.frames import DEFAULT_WINDOW, PREFACE, SettingPairs
+from pytest_grpcstream.clients.wire.tape import KEPT, OnBytes
+
+BUFFER: Final = 1 << 26
+NO_PUSH: Final[tuple[tuple[int, int], ...]] = ((SettingCodes.ENABLE_PUSH, 0),)
+
+
+@dataclass(frozen=True)
+class WireOptions:
+    """How a connection begins and behaves. The defaults make a correct peer with the windows of RFC 9113.
+
+    Attributes:
+        settings: the first SETTINGS frame; pairs where the order or a repetition matters. A mapping or pairs without
+            ENABLE_PUSH get it with the value 0, because this client takes no pushed streams.
+        preface: the bytes before that frame.
+        connection_window: bytes that the server may send on the whole connection; what exceeds the 65,535 of RFC 9113
+            is given by a WINDOW_UPDATE right behind the SETTINGS.
+        hold_windows: whether neither the connection nor its streams give back what was read, see `open_window`.
+        await_settings: whether connecting waits for the server's SETTINGS.
+        acknowledge_settings: whether the server's SETTINGS are acknowledged.
+        answer_pings: whether the server's PINGs are answered.
+        enforce_deadlines: whether this client ends an RPC whose deadline passed; without it only the server does.
+        obey_stream_limit: whether opening a stream waits for the server's SETTINGS_MAX_CONCURRENT_STREAMS.
+        buffer: bytes of the largest message that is taken, and of unread messages that one stream may hold.
+        tape: bytes of each direction that `Connection.tape` keeps.
+        on_bytes: called with every chunk that is sent or received.
+        hidden: names of fields whose values no timeline shows; they are sent as never to be indexed.
+    """
+
+    settings: SettingPairs = NO_PUSH
+    preface: bytes = PREFACE
+    connection_window: int = DEFAULT_WINDOW
+    hold_windows: bool = False
+    await_settings: bool = True
+    acknowledge_settings: bool = True
+    answer_pings: bool = True
+    enforce_deadlines: bool = True
+    obey_stream_limit: bool = True
+    buffer: int = BUFFER
+    tape: int = KEPT
+    on_bytes: OnBytes | None = field(default=None, repr=False)
+    hidden: Collection[bytes] = ()
+
+    @property
+    def first_settings(self) -> list[tuple[int, int]]:
+        """The pairs of the first SETTINGS frame."""
+        pairs = list(self.settings.items() if isinstance(self.settings, Mapping) else self.settings)
+        if all(code != SettingCodes.ENABLE_PUSH for code, _ in pairs):
+            pairs.insert(0, NO_PUSH[0])
+        return pairs
