@@ -72,9 +72,13 @@ class SummaryPlugin:
                 yield f"{title:{width}}  {'  '.join(cells)}"
 
     def _warnings(self) -> Iterator[str]:
+        tests: dict[tuple[str, str], list[str]] = {}
         for nodeid, entry in self._verdicts.items():
             if entry["verdict"] == "warned":
-                yield f"warning {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
+                tests.setdefault((entry["id"], entry["reason"]), []).append(nodeid.rpartition("::")[2])
+        for (name, reason), names in tests.items():
+            where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            yield f"warning {name}: {one_line(reason, 300)} [{where}]"
 
     def _disagreements(self) -> Iterator[str]:
         """Where the clients come to different verdicts about one test, that is a finding of its own."""

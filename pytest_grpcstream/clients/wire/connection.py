@@ -70,7 +70,7 @@ class Connection:
         self.address = address
         self.timeout = timeout
         self.options = options
-        self._transport = dial(address, timeout, context, name)
+        self._transport = dial(address, timeout, context, name, require_alpn=options.require_alpn)
         self._waker = Waker()
         core = self.core = Core(self._transport, options, self._waker.wake)
         core.timeline.add("client", "connected", f"to {address}{' by TLS' if context else ''}")
@@ -136,6 +136,11 @@ class Connection:
     def closed(self) -> Closed | None:
         """How the connection ended, None while it is open."""
         return self.core.closed
+
+    @property
+    def crash(self) -> BaseException | None:
+        """What ended the connection's thread if that was a mistake of this client, None otherwise."""
+        return self._loop.crash
 
     @property
     def window(self) -> int:

@@ -121,8 +121,8 @@ class Core:
     def report(self, rule: Rule, detail: str, stream_id: int = 0) -> Violation:
         """Record a violation of the server."""
         violation = Violation(rule, detail, stream_id, time.monotonic())
-        self.violations.add(violation)
-        self.timeline.add("local", "violation", str(violation), at=violation.at)
+        if self.violations.add(violation):
+            self.timeline.add("local", "violation", str(violation), at=violation.at)
         return violation
 
     def record(self, entry: FrameRecord, exchange: Exchange | None = None) -> None:

@@ -101,8 +101,8 @@ class Exchange:
     def report(self, rule: Rule, detail: str) -> None:
         """Record a violation on this stream."""
         violation = self._tell(rule, detail, self.id)
-        self.violations.add(violation)
-        self.timeline.add("local", "violation", str(violation), at=violation.at)
+        if self.violations.add(violation):
+            self.timeline.add("local", "violation", str(violation), at=violation.at)
 
     @property
     def threshold(self) -> int:

@@ -131,7 +131,9 @@ class Inbound:
         if exchange is None:
             return
         if exchange.reset_sent is not None and not exchange.server_done:
-            exchange.report(Rule.RST_ANSWERED, f"{len(self._core.pongs)} PINGs answered before")
+            read = self._core.confirmed > exchange.reset_mark
+            detail = "the server had read this client's" if read else "it may have crossed this client's"
+            exchange.report(Rule.RST_ANSWERED, detail)
         passed = exchange.deadline is not None and at >= exchange.deadline
         exchange.reception.reset(code, at, deadline_passed=passed)
         self._core.settle(exchange)

@@ -20,8 +20,8 @@ class WireOptions:
     """How a connection begins and behaves. The defaults make a correct peer with the windows of RFC 9113.
 
     Attributes:
-        settings: the first SETTINGS frame; pairs where the order or a repetition matters. A mapping or pairs without
-            ENABLE_PUSH get it with the value 0, because this client takes no pushed streams.
+        settings: the first SETTINGS frame. A mapping without ENABLE_PUSH gets it with the value 0, because this client
+            takes no pushed streams; pairs go out exactly as given, for a test to which order or repetition matters.
         preface: the bytes before that frame.
         connection_window: bytes that the server may send on the whole connection; what exceeds the 65,535 of RFC 9113
             is given by a WINDOW_UPDATE right behind the SETTINGS.
@@ -29,6 +29,7 @@ class WireOptions:
         await_settings: whether connecting waits for the server's SETTINGS.
         acknowledge_settings: whether the server's SETTINGS are acknowledged.
         answer_pings: whether the server's PINGs are answered.
+        require_alpn: whether a TLS server must select ``h2`` by ALPN.
         enforce_deadlines: whether this client ends an RPC whose deadline passed; without it only the server does.
         obey_stream_limit: whether opening a stream waits for the server's SETTINGS_MAX_CONCURRENT_STREAMS.
         buffer: bytes of the largest message that is taken, and of unread messages that one stream may hold.
@@ -44,6 +45,7 @@ class WireOptions:
     await_settings: bool = True
     acknowledge_settings: bool = True
     answer_pings: bool = True
+    require_alpn: bool = True
     enforce_deadlines: bool = True
     obey_stream_limit: bool = True
     buffer: int = BUFFER
@@ -54,7 +56,6 @@ class WireOptions:
     @property
     def first_settings(self) -> list[tuple[int, int]]:
         """The pairs of the first SETTINGS frame."""
-        pairs = list(self.settings.items() if isinstance(self.settings, Mapping) else self.settings)
-        if all(code != SettingCodes.ENABLE_PUSH for code, _ in pairs):
-            pairs.insert(0, NO_PUSH[0])
-        return pairs
+        if not isinstance(self.settings, Mapping):
+            return list(self.settings)
+        return list({**dict(NO_PUSH), **self.settings}.items())

@@ -10,7 +10,7 @@ from pytest_grpcstream.clients.wire.transport import Transport
 
 ROOM: Final = 1 << 18
 """Bytes in the buffer from which no more DATA is put into it."""
-FULL: Final = 1 << 22
+FULL: Final = 1 << 20
 """Bytes in the buffer at which a server that does not read is given up; only answers to its frames get so far."""
 
 

@@ -115,11 +115,13 @@ class Violations:
         self._kept: list[Violation] = []
         self.count = 0
 
-    def add(self, violation: Violation) -> None:
-        """Record a violation."""
+    def add(self, violation: Violation) -> bool:
+        """Record a violation and tell whether it is kept, so that it is worth more than being counted."""
         self.count += 1
-        if len(self._kept) < KEPT:
-            self._kept.append(violation)
+        if len(self._kept) >= KEPT:
+            return False
+        self._kept.append(violation)
+        return True
 
     def of(self, *rules: Rule) -> tuple[Violation, ...]:
         """The violations of these rules."""
@@ -130,6 +132,9 @@ class Violations:
 
     def __len__(self) -> int:
         return self.count
+
+    def __repr__(self) -> str:
+        return f"<Violations: {self}>"
 
     def __str__(self) -> str:
         more = self.count - len(self._kept)

@@ -187,7 +187,8 @@ class WireStream(Stream):
 
     def _finish(self, ended: Ended) -> None:
         self._ended = ended
-        self.timeline.add("local", "end", str(ended))
+        made_up = isinstance(ended, WireEnded) and ended.made_up
+        self.timeline.add("local" if made_up else "server", "end", str(ended), at=ended.at)
 
     def _await_headers(self, timeout: float) -> Metadata | None:
         core, reception = self._core, self._reception

@@ -136,13 +136,21 @@ class Transport:
         self._socket.close()
 
 
-def dial(address: str, timeout: float, context: ssl.SSLContext | None = None, name: str | None = None) -> Transport:
+def dial(
+    address: str,
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+    name: str | None = None,
+    *,
+    require_alpn: bool = True,
+) -> Transport:
     """Connect to ``host:port``, ``[::1]:port`` or ``unix:path``.
 
     Arguments:
         timeout: seconds that connecting and the TLS handshake may take, each.
         context: how to speak TLS, None for plaintext. It must offer ``h2`` by ALPN, see `client_context`.
         name: the name that the server's certificate must have.
+        require_alpn: whether the server must select ``h2``.
 
     Raises:
         TargetError: nothing listens there, TLS failed, or the server does not select ``h2``.
@@ -164,7 +172,7 @@ def dial(address: str, timeout: float, context: ssl.SSLContext | None = None, na
             reason = f"its certificate is not accepted: {error.verify_message}"
         raise TargetError(f"no TLS connection to {address}: {one_line(reason)}") from None
     protocol = secure.selected_alpn_protocol()
-    if protocol != ALPN:
+    if require_alpn and protocol != ALPN:
         secure.close()
         selected = "no protocol" if protocol is None else printable(protocol)
         raise TargetError(f"the TLS server at {address} selected {selected} by ALPN; gRPC needs {ALPN!r}")

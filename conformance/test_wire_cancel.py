@@ -1,0 +1,178 @@
+"""Cancellation on the wire: RST_STREAM with any code, a lost connection, and what is left behind."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from pytest_grpcstream import Point, verify
+from pytest_grpcstream.clients.wire import ErrorCodes, FrameType, Rule, SettingCodes, WireClient, WireStream, framed
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+UNKNOWN_CODE = 0xDEADBEEF
+BLOCKED = {SettingCodes.INITIAL_WINDOW_SIZE: 1000}
+"""A window in which a large response is stuck from its beginning."""
+
+
+def marked_route(client: WireClient, traits: Traits) -> tuple[WireStream, str]:
+    """A Route whose handler runs and has read its mark, and the token of the mark."""
+    token = uuid.uuid4().hex
+    stream = client.open("Route")
+    verify.greeting(stream, traits)
+    stream.send(f"!watch {token}")
+    verify.answer(stream)
+    return stream, token
+
+
+@requirement("CANCEL-1", needs=("repeat",))
+@pytest.mark.parametrize("method", ["List", "Route"])
+def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, method: str) -> None:
+    with grpcstream_wire.open(method) as stream:
+        stream.send(f"!repeat 5000 {'r' * 1000}")
+        verify.answer(stream)
+        stream.reset(ErrorCodes.CANCEL)
+        verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
+        grpcstream_wire.connection.ping()
+        late = grpcstream_wire.connection.violations.of(Rule.AFTER_RESET)
+        verify.nothing_wrong(map(str, late), "nothing on the stream once the server has read its reset", stream)
+
+
+@requirement("CANCEL-6", needs=("duplex",))
+def test_a_reset_is_not_answered_by_a_reset(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+) -> None:
+    with grpcstream_wire.open("Route") as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send("plain", 1)
+        verify.answer(stream)
+        stream.reset(ErrorCodes.CANCEL)
+        verify.pause(grpcstream_quiet)
+        found = grpcstream_wire.connection.violations.of(Rule.RST_ANSWERED)
+        verify.nothing_wrong(map(str, found), "no RST_STREAM in answer to one", stream)
+
+
+@requirement("CANCEL-7", needs=("duplex",))
+def test_cancelled_streams_make_room_for_others(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    connection = grpcstream_wire.connect()
+    limit = min(100, connection.server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, 100))
+    for _ in range(3):
+        streams = [grpcstream_wire.open("Route") for _ in range(limit)]
+        for stream in streams:
+            stream.reset(ErrorCodes.CANCEL)
+        connection.wait(lambda: False, 0.01)
+    verify.serves(grpcstream_wire, grpcstream_traits, f"after {3 * limit} cancelled streams")
+
+
+@requirement("CANCEL-10", needs=("watch", "duplex"))
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+def test_the_handler_learns_of_a_lost_connection(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, how: str
+) -> None:
+    lost = grpcstream_wire.fresh()
+    stream, token = marked_route(lost, grpcstream_traits)
+    if how == "FIN":
+        lost.connection.drop()
+    else:
+        lost.connection.reset()
+    verify.noticed(grpcstream_wire, token, stream, f"a TCP connection that its client closed by {how}")
+
+
+@requirement("CANCEL-11", needs=("watch", "duplex"))
+@pytest.mark.parametrize(
+    "code",
+    [ErrorCodes.NO_ERROR, ErrorCodes.INTERNAL_ERROR, ErrorCodes.REFUSED_STREAM, UNKNOWN_CODE],
+    ids=["NO_ERROR", "INTERNAL_ERROR", "REFUSED_STREAM", "unknown"],
+)
+def test_a_reset_with_any_code_ends_the_call(grpcstream_wire: WireClient, grpcstream_traits: Traits, code: int) -> None:
+    stream, token = marked_route(grpcstream_wire, grpcstream_traits)
+    stream.reset(code)
+    verify.noticed(grpcstream_wire, token, stream, "a reset that is no CANCEL")
+    verify.serves(grpcstream_wire, grpcstream_traits, "after a reset that is no CANCEL")
+
+
+@requirement("EOF-8", needs=("watch",))
+@pytest.mark.parametrize("code", [ErrorCodes.CANCEL, ErrorCodes.NO_ERROR], ids=["CANCEL", "NO_ERROR"])
+def test_a_reset_request_stream_is_no_end_of_requests(
+    grpcstream_wire: WireClient, grpcstream_quiet: float, code: int
+) -> None:
+    token = uuid.uuid4().hex
+    with grpcstream_wire.open("Record") as stream:
+        stream.send(f"!watch {token}")
+        # Nothing shows when a Record has read its mark; a server that has not by now reads it before the reset.
+        verify.pause(grpcstream_quiet * 2)
+        stream.reset(code)
+        verify.noticed(grpcstream_wire, token, stream, "a Record whose requests were cut off")
+
+
+@requirement("CANCEL-12", needs=("list",))
+def test_a_reset_after_the_response_is_harmless(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    for _ in range(5):
+        with grpcstream_wire.list("plain", 1) as stream:
+            verify.list_answer(stream, Point("plain", 1))
+            grpcstream_wire.connection.send_frame(
+                FrameType.RST_STREAM, ErrorCodes.NO_ERROR.to_bytes(4, "big"), stream_id=stream.stream_id
+            )
+    verify.serves(grpcstream_wire, grpcstream_traits, "after resets of streams that had ended")
+    verify.fail_unless(
+        len(grpcstream_wire.connections) == 1, "the same connection", "it ended after a late RST_STREAM", stream
+    )
+
+
+@requirement("CANCEL-13", needs=("watch", "repeat", "duplex"))
+def test_a_reset_ends_a_handler_whose_window_is_shut(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    blocked = grpcstream_wire.fresh(settings=BLOCKED, hold_windows=True)
+    with blocked:
+        stream, token = marked_route(blocked, grpcstream_traits)
+        stream.send(f"!repeat 400 {'unread' * 2500}")
+        stream.await_bytes(900)
+        stream.reset(ErrorCodes.CANCEL)
+        verify.noticed(grpcstream_wire, token, stream, "a reset while its window is shut")
+        verify.serves(grpcstream_wire, grpcstream_traits, "after a reset while the window was shut")
+
+
+@requirement("CANCEL-15", needs=("duplex",))
+def test_a_goaway_of_the_client_is_no_cancel(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    with grpcstream_wire.open("Route") as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send("before", 1)
+        verify.answer(stream)
+        grpcstream_wire.connection.goaway(ErrorCodes.NO_ERROR)
+        stream.send("after", 2)
+        verify.answer(stream)
+        stream.close_send()
+        verify.eof(stream)
+
+
+@requirement("CANCEL-14", needs=("record",))
+@pytest.mark.parametrize("together", [False, True], ids=["two writes", "one write"])
+def test_bytes_of_cancelled_uploads_are_given_back(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, together: bool
+) -> None:
+    """The connection's window is spent one and a half times over by uploads that are reset before they are whole."""
+    connection = grpcstream_wire.connect()
+    window = connection.send_window
+    unfinished = framed(b"", length=20_000) + b"u" * 11_995
+    for _ in range(min(400, window * 3 // 2 // len(unfinished) + 1)):
+        if connection.send_window < len(unfinished):
+            connection.wait(lambda: connection.send_window >= len(unfinished))
+        if not connection.usable:
+            break
+        stream = grpcstream_wire.open("Record", connection=connection)
+        if together:
+            with connection.corked():
+                stream.data(unfinished)
+                stream.reset(ErrorCodes.CANCEL)
+        else:
+            stream.data(unfinished)
+            connection.wait(lambda: False, 0.002)
+            stream.reset(ErrorCodes.CANCEL)
+        verify.fail_unless(
+            connection.closed is not None or connection.send_window > 0 or bool(connection.goaways),
+            "the connection's window given back for uploads that were cancelled",
+            f"it stays at {connection.send_window} of {window} bytes",
+            stream,
+        )
+    verify.serves(grpcstream_wire, grpcstream_traits, "after cancelled uploads on one connection")

@@ -1,0 +1,173 @@
+"""Flow control on the wire: the server sends what the windows allow, all of it, and gives back what it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_grpcstream import Code, Point, verify
+from pytest_grpcstream.clients.wire import Rule, SettingCodes, WireClient, WireStream
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+WINDOW = SettingCodes.INITIAL_WINDOW_SIZE
+DEFAULT = 65_535
+"""The initial size of every window (RFC 9113 section 6.9.2)."""
+LARGE = Point(f"!repeat 200 {'r' * 1000}", 0)
+"""A List of 200 KB: more than three windows of the default size."""
+
+
+def held(client: WireClient, window: int) -> WireClient:
+    """A client whose streams begin with a window of that size and get no more until a test opens it."""
+    return client.fresh(settings={WINDOW: window}, hold_windows=True)
+
+
+def asked(client: WireClient, point: Point) -> WireStream:
+    """A List that was asked for, not yet read."""
+    stream = client.open("List")
+    stream.send_last(point)
+    return stream
+
+
+def exactly(stream: WireStream, count: int, quiet: float) -> None:
+    """The server has sent as much DATA as it was allowed to, and not a byte more in a quiet time."""
+    got = stream.await_bytes(count)
+    verify.reached(got >= count, f"{count} bytes of DATA, as the windows allow", f"only {got} bytes came", stream)
+    verify.pause(quiet)
+    got = stream.response.flow_bytes
+    verify.fail_unless(
+        got == count, f"no more than {count} bytes of DATA, as the windows allow", f"{got} bytes", stream
+    )
+    within_its_windows(stream)
+
+
+def within_its_windows(stream: WireStream) -> None:
+    """The server has overrun neither window on the stream's connection."""
+    found = stream.connection.violations.of(Rule.STREAM_OVERRUN, Rule.CONNECTION_OVERRUN)
+    verify.nothing_wrong(map(str, found), "DATA within the flow-control windows", stream)
+
+
+def complete(stream: WireStream, point: Point, count: int) -> None:
+    """All responses of a List arrive, then OK."""
+    verify.responses(stream, verify.counted(point, count))
+    within_its_windows(stream)
+
+
+@requirement("FLOW-1", needs=("list",))
+def test_a_shut_window_lets_no_data_through(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+    with held(grpcstream_wire, 0) as client, asked(client, Point("shut", 1)) as stream:
+        exactly(stream, 0, grpcstream_quiet)
+        stream.open_window(1 << 20)
+        verify.list_answer(stream, Point("shut", 1))
+        within_its_windows(stream)
+
+
+@requirement("FLOW-2", needs=("repeat", "list"))
+def test_odd_windows_are_used_to_the_byte(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+    with held(grpcstream_wire, 7) as client, asked(client, LARGE) as stream:
+        exactly(stream, 7, grpcstream_quiet / 2)
+        total = 7
+        for count in (1, 3, 1001):
+            stream.open_window(count)
+            total += count
+            exactly(stream, total, grpcstream_quiet / 4)
+        stream.open_window(1 << 20)
+        client.connection.release_window()
+        complete(stream, LARGE, 200)
+
+
+@requirement("FLOW-3", needs=("repeat", "list"))
+def test_the_window_of_the_connection_is_kept(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+    with held(grpcstream_wire, 1 << 20) as client, asked(client, LARGE) as stream:
+        exactly(stream, DEFAULT, grpcstream_quiet)
+        client.connection.open_window(1 << 20)
+        complete(stream, LARGE, 200)
+
+
+@requirement("FLOW-4", needs=("repeat", "list"))
+def test_a_window_may_become_negative(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+    with held(grpcstream_wire, 1000) as client, asked(client, LARGE) as stream:
+        exactly(stream, 1000, 0)
+        client.connection.send_settings({WINDOW: 100})
+        verify.reached(client.connection.await_settings_ack(), "the acknowledgement of SETTINGS", "none came", stream)
+        stream.open_window(900)
+        exactly(stream, 1000, grpcstream_quiet)
+        stream.open_window(500)
+        exactly(stream, 1500, grpcstream_quiet / 2)
+        client.connection.release_window()
+        stream.open_window(1 << 20)
+        complete(stream, LARGE, 200)
+
+
+@requirement("FLOW-5", needs=("list",))
+def test_a_larger_initial_window_counts_for_open_streams(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+    with held(grpcstream_wire, 0) as client, asked(client, Point("later", 1)) as stream:
+        exactly(stream, 0, grpcstream_quiet / 2)
+        client.connection.send_settings({WINDOW: 1 << 20})
+        verify.list_answer(stream, Point("later", 1))
+
+
+@requirement("FLOW-6", needs=("repeat", "duplex"))
+def test_a_stream_with_a_shut_window_holds_up_no_other(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    with asked(grpcstream_wire.fresh(), Point("other connection", 0)):
+        stalled = grpcstream_wire.open("List", hold_window=True)
+        stalled.send_last(LARGE)
+        stalled.await_bytes(DEFAULT)
+        verify.serves(grpcstream_wire, grpcstream_traits, "while the window of one stream is shut")
+        stalled.release_window()
+        stalled.open_window(1 << 20)
+        complete(stalled, LARGE, 200)
+
+
+@requirement("FLOW-8", needs=("abort",))
+def test_bytes_of_aborted_uploads_are_given_back(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    connection = grpcstream_wire.connect()
+    window = connection.send_window
+    sent = 0
+    while sent < min(2 * window, 6_000_000) and connection.usable:
+        with grpcstream_wire.open("Record", connection=connection) as stream:
+            stream.send("!abort 0 unread", Code.ABORTED)
+            for _ in range(4):
+                if not stream.send("u" * 12_000, 1):
+                    break
+                sent += 12_000
+            stream.await_end()
+        verify.fail_unless(
+            connection.send_window > 0 or connection.wait(lambda: connection.send_window > 0),
+            "the connection's window given back for requests that the handler never read",
+            f"it stays at {connection.send_window} of {window} bytes",
+            stream,
+        )
+        sent += 1000
+    verify.serves(grpcstream_wire, grpcstream_traits, "after aborted uploads on one connection")
+
+
+@requirement("FLOW-15", needs=("abort",))
+@pytest.mark.parametrize("method", ["List", "Record", "Route"])
+def test_a_status_needs_no_window(grpcstream_wire: WireClient, method: str) -> None:
+    with held(grpcstream_wire, 0) as client, client.open(method) as stream:
+        stream.send("!abort 0 no window", Code.NOT_FOUND)
+        if method == "List":
+            stream.close_send()
+        ended = stream.await_end()
+        verify.fail_unless(
+            ended.server_status == (Code.NOT_FOUND, "no window"), "the status NOT_FOUND 'no window'", str(ended), stream
+        )
+
+
+@requirement("FLOW-17", needs=("list",))
+def test_the_largest_windows_work(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    largest = 2**31 - 1
+    with grpcstream_wire.fresh(settings={WINDOW: largest}, connection_window=largest) as client:
+        verify.serves(client, grpcstream_traits, "with windows of 2^31-1 bytes")
+
+
+@requirement("FLOW-18", needs=("duplex", "sleep"))
+def test_each_response_is_sent_without_waiting_for_the_next(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits
+) -> None:
+    with grpcstream_wire.open("Route") as stream:
+        verify.greeting(stream, grpcstream_traits)
+        stream.send("first", 1)
+        stream.send(f"!sleep {int(grpcstream_wire.timeout * 4000)}")
+        verify.answer(stream)

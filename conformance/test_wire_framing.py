@@ -1,0 +1,205 @@
+"""Framing of requests: where DATA frames begin and end says nothing, where messages end says all."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
+from pytest_grpcstream.clients.wire import Headers, Origin, WireClient, WireStream, cuts, framed
+from pytest_grpcstream.clients.wire.cuts import Cut
+from pytest_grpcstream.features import Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+CUTS: dict[str, Cut] = {
+    "one byte each": cuts.every(1),
+    "seven bytes each": cuts.every(7),
+    "all in one": cuts.joined,
+    "prefixes alone": cuts.prefix_alone,
+    "prefixes split": cuts.prefix_split,
+    "end and next prefix together": cuts.straddling,
+}
+THREE = (Point("first", 1), Point("second " * 20, 2), Point("", 3))
+
+# Both are the client's fault told by the server; which code it is the specification leaves open.
+FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.CANCELLED, Code.UNAVAILABLE)
+
+
+@requirement("ORD-5", needs=("route",))
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_route_reads_messages_however_they_are_cut(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, cut: Cut
+) -> None:
+    with grpcstream_wire.route() as stream:
+        stream.send_together(THREE, cut)
+        stream.close_send()
+        for _ in range(len(THREE) + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("ORD-5", needs=("echo", "record"))
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Cut) -> None:
+    texts = ["first", "second " * 20, ""]
+    with grpcstream_wire.record() as stream:
+        stream.send_together([Point(f"!echo {text}", 1) for text in texts], cut)
+        verify.same(stream, [verify.only_answer(stream)], [Point(",".join(texts), 3)], "all three requests")
+
+
+@requirement("EOF-2", needs=("record",))
+def test_end_stream_on_the_last_message_is_the_half_close(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.record() as stream:
+        stream.send("before", 1)
+        stream.send_last("last", 2)
+        verify.only_answer(stream)
+
+
+@requirement("EOF-2", needs=("echo", "record"))
+def test_the_message_that_shares_its_frame_with_the_half_close_counts(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.record() as stream:
+        stream.send("!echo before")
+        stream.send_last("!echo last")
+        verify.same(stream, [verify.only_answer(stream)], [Point("before,last", 2)], "both requests")
+
+
+@requirement("EOF-3", needs=("route",))
+def test_an_empty_frame_with_end_stream_is_the_half_close_and_no_message(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits
+) -> None:
+    with grpcstream_wire.route() as stream:
+        for number in range(2):
+            stream.send("message", number)
+        stream.close_send()
+        for _ in range(2 + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("EOF-3", needs=("record",))
+def test_an_empty_frame_with_end_stream_ends_a_record(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.record() as stream:
+        stream.send("message", 1)
+        stream.close_send()
+        verify.only_answer(stream)
+
+
+@requirement("EOF-4")
+@pytest.mark.parametrize("method", ["List", "Record", "Route"])
+def test_headers_with_end_stream_are_a_request_without_messages(grpcstream_wire: WireClient, method: str) -> None:
+    with grpcstream_wire.open(method, end_stream=True) as stream:
+        stream.end()
+
+
+@requirement("EOF-10", needs=("record",))
+def test_request_trailers_end_the_request(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    with grpcstream_wire.record() as stream:
+        stream.send("message", 1)
+        stream.close_send_by_trailers(Headers([("x-trailer", "1")]))
+        stream.end()
+        if stream.origin in (Origin.CONNECTION_CLOSED, Origin.GOAWAY):
+            raise Deviation("the answer, or an error of this stream", f"the connection ended: {stream.ended}", stream)
+    verify.serves(grpcstream_wire, grpcstream_traits, "after request trailers")
+
+
+@requirement("EOF-11", needs=("route",))
+@pytest.mark.parametrize("first", ["at once", "after a while"])
+def test_empty_frames_between_messages_are_nothing(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float, first: str
+) -> None:
+    with grpcstream_wire.route() as stream:
+        stream.data(b"")
+        if first == "after a while":
+            verify.pause(grpcstream_quiet)
+        stream.send_together(THREE, cuts.spaced())
+        stream.data(b"")
+        stream.close_send()
+        for _ in range(len(THREE) + grpcstream_traits.eager):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("EOF-11", needs=("echo", "record"))
+def test_empty_frames_in_a_record_are_nothing(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.record() as stream:
+        stream.send_together([Point(f"!echo {text}", 1) for text in "abc"], cuts.spaced(cuts.every(3)))
+        stream.close_send()
+        verify.same(stream, [verify.only_answer(stream)], [Point("a,b,c", 3)], "all three requests")
+
+
+TRUNCATED = {
+    "in the prefix": framed(Point("whole", 1)) + framed(Point("cut", 2))[:3],
+    "behind the prefix": framed(Point("whole", 1)) + framed(Point("cut", 2))[:5],
+    "in the message": framed(Point("whole", 1)) + framed(Point("cut", 2))[:8],
+}
+
+
+def _not_ok(stream: WireStream) -> None:
+    verify.status(stream, Code.INTERNAL, allowed=FRAMING_ERRORS)
+
+
+@requirement("EOF-9")
+@pytest.mark.parametrize("data", TRUNCATED.values(), ids=TRUNCATED)
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_a_request_that_ends_in_the_middle_of_a_message_is_an_error(
+    grpcstream_wire: WireClient, method: str, data: bytes, grpcstream_traits: Traits
+) -> None:
+    with grpcstream_wire.open(method) as stream:
+        stream.write(data, end_stream=True)
+        _not_ok(stream)
+    with grpcstream_wire.open(method) as later:
+        later.write(data)
+        later.close_send()
+        _not_ok(later)
+    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a truncated request")
+
+
+def _refused_for_its_number(stream: WireStream) -> None:
+    verify.status(stream, Code.UNIMPLEMENTED, allowed=(Code.INTERNAL, Code.UNKNOWN), tolerated=_OTHERS)
+
+
+_OTHERS = {
+    code: "an error, but one of UNIMPLEMENTED, INTERNAL and UNKNOWN is usual"
+    for code in Code
+    if code not in (Code.OK, Code.UNIMPLEMENTED, Code.INTERNAL, Code.UNKNOWN)
+}
+
+
+@requirement("CARD-1")
+def test_a_list_without_a_request_is_an_error(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.open("List") as stream:
+        stream.close_send()
+        try:
+            stream.end()
+        except OperationTimeout as error:
+            # No gRPC client sends this, so that nobody waits for the answer but this test.
+            raise Deviation("an error", error.actual, stream) from error
+        _refused_for_its_number(stream)
+
+
+@requirement("CARD-2", needs=("list",))
+@pytest.mark.parametrize("cut", [cuts.one_each, cuts.joined], ids=["two frames", "one frame"])
+def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Cut) -> None:
+    with grpcstream_wire.open("List") as stream:
+        stream.send_together([Point("first", 1), Point("second", 50)], cut, end_stream=True)
+        points = stream.collect()
+        if stream.status is not None and stream.status.ok:
+            verify.same(
+                stream, points, verify.counted(Point("first", 1), len(points)), "responses to the first request"
+            )
+            raise Deviation("an error", "OK, and the second request ignored", stream)
+        _refused_for_its_number(stream)
+
+
+@requirement("HALF-6", needs=("echo", "record"))
+def test_a_message_after_the_half_close_is_not_delivered(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits
+) -> None:
+    with grpcstream_wire.record() as stream:
+        with grpcstream_wire.connection.corked():
+            stream.send_last("!echo in time")
+            stream.data(framed(Point("!echo too late", 1)))
+        points = stream.collect()
+        if stream.status is not None and stream.status.ok:
+            verify.same(stream, points, [Point("in time", 1)], "the answer to the request in time")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a message behind the half-close")

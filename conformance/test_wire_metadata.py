@@ -1,0 +1,108 @@
+"""Metadata on the wire: base64 in its spellings, unusual values, and header blocks in several frames."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_grpcstream import Code, Deviation, verify
+from pytest_grpcstream.clients.wire import Headers, SettingCodes, Shape, WireClient, WireStream
+from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
+
+requirement = pytest.mark.grpcstream_requirement
+
+
+def called(client: WireClient, headers: Headers, shape: Shape | None = None) -> WireStream:
+    """A Record of one request with headers of the test's own choice, read to its end."""
+    stream = client.open("Record", headers=headers, **({} if shape is None else {"shape": shape}))
+    stream.send_last("metadata", 1)
+    stream.end()
+    return stream
+
+
+def with_field(client: WireClient, name: str | bytes, value: str | bytes) -> Headers:
+    """Usual request headers and one more field, exactly as given."""
+    return client.request_headers("Record").added(name, value)
+
+
+@requirement("META-3", needs=("record",))
+@pytest.mark.parametrize("value", ["q6urqw", "q6urqw=="], ids=["without padding", "with padding"])
+def test_base64_is_read_with_and_without_padding(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, value: str
+) -> None:
+    stream = called(grpcstream_wire, with_field(grpcstream_wire, TRAILING_KEY, value))
+    verify.status(stream)
+    if "metadata" in grpcstream_traits.features:
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\xab\xab\xab"])
+
+
+@requirement("META-4", needs=("record",))
+def test_binary_values_that_were_joined_are_taken(grpcstream_wire: WireClient) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-joined-bin", "q6ur,q6ur")))
+
+
+@requirement("META-5")
+@pytest.mark.parametrize("value", ["!!!!", "q"])
+def test_values_that_are_no_base64_do_no_harm(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, value: str
+) -> None:
+    called(grpcstream_wire, with_field(grpcstream_wire, "x-broken-bin", value))
+    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a -bin value that is no base64")
+
+
+@requirement("META-7", needs=("record",))
+@pytest.mark.parametrize("value", [b"caf\xe9", b"a\tb"], ids=["0xe9", "tab"])
+def test_values_that_are_no_ascii_are_no_error(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, value: bytes
+) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-unusual", value)))
+    verify.serves(grpcstream_wire, grpcstream_traits, "after a header value that is no ASCII")
+
+
+@requirement("META-10", needs=("record",))
+def test_empty_values_are_tolerated(grpcstream_wire: WireClient) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-empty", "")))
+
+
+@requirement("META-12", needs=("record",))
+@pytest.mark.parametrize("split", [(20,), (40, 40, 10_000)], ids=["two", "three"])
+def test_headers_may_come_in_several_frames(grpcstream_wire: WireClient, split: tuple[int, ...]) -> None:
+    headers = grpcstream_wire.request_headers("Record")
+    shape = Shape(split=(split[0], 1 << 14) if len(split) == 1 else split)
+    verify.status(called(grpcstream_wire, headers, shape))
+
+
+@requirement("META-13", needs=("record",))
+def test_an_upper_case_name_is_malformed(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    stream = called(grpcstream_wire, with_field(grpcstream_wire, b"X-Upper", b"v"))
+    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after an upper-case header name")
+    if stream.status is not None and stream.status.ok:
+        raise Deviation("the request refused as malformed", "OK", stream)
+
+
+@requirement("META-19", needs=("list",))
+def test_headers_without_a_dynamic_table_are_understood(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    with grpcstream_wire.fresh(settings={SettingCodes.HEADER_TABLE_SIZE: 0}) as client:
+        for _ in range(3):
+            verify.serves(client, grpcstream_traits, "with SETTINGS_HEADER_TABLE_SIZE 0")
+        found = client.connection.violations
+        verify.nothing_wrong(map(str, found), "responses that decode without a dynamic table")
+
+
+@requirement("META-19", needs=("metadata",))
+def test_headers_that_were_indexed_before_are_understood(grpcstream_wire: WireClient) -> None:
+    for number in (1, 2, 2, 3, 1):
+        value = f"indexed {number}"
+        stream = called(grpcstream_wire, with_field(grpcstream_wire, INITIAL_KEY, value))
+        verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
+
+
+@requirement("META-20", needs=("abort",))
+def test_a_small_header_list_limit_does_not_end_the_connection(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits
+) -> None:
+    with grpcstream_wire.fresh(settings={SettingCodes.MAX_HEADER_LIST_SIZE: 400}) as client:
+        with client.open("List") as stream:
+            stream.send_last(f"!abort 0 {'long ' * 400}", Code.NOT_FOUND)
+            status = stream.end()
+            verify.fail_unless(not status.ok, "an error", str(status), stream)
+        verify.serves(client, grpcstream_traits, "after trailers beyond SETTINGS_MAX_HEADER_LIST_SIZE")
