@@ -147,6 +147,8 @@ def test_response_messages_are_framed_as_their_prefixes_say(
 def test_an_abort_is_told_by_trailers_and_not_by_a_reset(grpcstream_wire: WireClient, method: str) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.send("!abort 0 in words", Code.PERMISSION_DENIED)
+        if method == "List":
+            stream.close_send()
         stream.end()
         verify.fail_unless(
             stream.ended is not None and stream.ended.server_status == (Code.PERMISSION_DENIED, "in words"),

@@ -16,7 +16,7 @@ from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
 from pytest_grpcstream.clients.wire.records import WireTimeline
 from pytest_grpcstream.clients.wire.stream import WireStream
 from pytest_grpcstream.clients.wire.transport import default_authority, server_name
-from pytest_grpcstream.values import Metadata, MetadataValue
+from pytest_grpcstream.values import Metadata, MetadataValue, Point
 
 _OPTIONS: Final = WireOptions()
 
@@ -183,6 +183,30 @@ class WireClient(Client):
         )
         self.streams.append(stream)
         return stream
+
+    def list(
+        self,
+        name: str | Point | None,
+        value: int = 0,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        deadline: float | None = None,
+    ) -> WireStream:
+        """Start a List: its one request is sent and this side half-closed."""
+        stream = self.open("List", metadata=metadata, deadline=deadline)
+        stream.send(name, value)
+        stream.close_send()
+        return stream
+
+    def record(
+        self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
+    ) -> WireStream:
+        """Start a Record."""
+        return self.open("Record", metadata=metadata, deadline=deadline)
+
+    def route(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> WireStream:
+        """Start a Route."""
+        return self.open("Route", metadata=metadata, deadline=deadline)
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
         return self.open(path, metadata=metadata, deadline=deadline)

@@ -197,9 +197,11 @@ class Core:
         stream_id: int,
         payload: bytes = b"",
         content: Content = None,
+        *,
+        answer: bool = False,
     ) -> bool:
         """Send a frame that flow control does not count, and record it; False when nothing can be sent any more."""
-        if not self.outlet.put(frame(kind, flags, stream_id, payload)):
+        if not self.outlet.put(frame(kind, flags, stream_id, payload), answer=answer):
             return False
         entry = FrameRecord(time.monotonic(), True, kind, flags, stream_id, len(payload), content=content)
         self.record(entry, self.find(stream_id) if stream_id else None)

@@ -25,7 +25,7 @@ SMALLEST_MAX_FRAME: Final = 16_384
 LARGEST_MAX_FRAME: Final = 2**24 - 1
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-SettingPairs: TypeAlias = Mapping[int, int] | Iterable[tuple[int, int]]
+SettingPairs: TypeAlias = Mapping[int, int] | Mapping[SettingCodes, int] | Iterable[tuple[int, int]]
 """Settings as a mapping, or as pairs where the order or a repetition matters."""
 
 

@@ -195,7 +195,7 @@ class Inbound:
             core.confirmed = max(core.confirmed, mark)
 
     def _answer(self, kind: int, payload: bytes) -> None:
-        self._core.emit(kind, Flag.ACK, 0, payload, payload or None)
+        self._core.emit(kind, Flag.ACK, 0, payload, payload or None, answer=True)
         if self._core.outlet.full:
             detail = f"{type_name(kind)} frames whose answers it does not read"
             raise Fault(Rule.FLOOD, ErrorCodes.ENHANCE_YOUR_CALM, detail)

@@ -171,6 +171,8 @@ class Loop:
                 self._give_up(fault, chunk)
             finally:
                 core.outlet.uncork()
+                # The buffer was full while it was held back; what it had no room for would wait for ever otherwise.
+                self._outbound.pump_all()
                 core.changed.notify_all()
 
     def _give_up(self, fault: Fault, chunk: bytes) -> None:

@@ -10,8 +10,8 @@ from pytest_grpcstream.clients.wire.transport import Transport
 
 ROOM: Final = 1 << 18
 """Bytes in the buffer from which no more DATA is put into it."""
-FULL: Final = 1 << 20
-"""Bytes in the buffer at which a server that does not read is given up; only answers to its frames get so far."""
+FULL: Final = 1 << 18
+"""Bytes of answers in the buffer at which a server that asks on and on but does not read them is given up."""
 
 
 class Outlet:
@@ -28,6 +28,7 @@ class Outlet:
         self._tape = tape
         self._wake = wake
         self._buffer = bytearray()
+        self._answers = 0
         self._corks = 0
         self._shut = False
 
@@ -43,19 +44,24 @@ class Outlet:
 
     @property
     def full(self) -> bool:
-        """Whether the server has not read for so long that its connection must be given up."""
-        return len(self._buffer) > FULL
+        """Whether so many answers wait that the connection must be given up."""
+        return self._answers > FULL
 
     @property
     def shut(self) -> bool:
         """Whether nothing can be sent any more."""
         return self._shut
 
-    def put(self, data: bytes) -> bool:
-        """Send bytes, or keep them to be sent; False when nothing can be sent any more."""
+    def put(self, data: bytes, *, answer: bool = False) -> bool:
+        """Send bytes, or keep them to be sent; False when nothing can be sent any more.
+
+        Arguments:
+            answer: whether it is the server that decides how many of them there are.
+        """
         if self._shut:
             return False
         self._buffer += data
+        self._answers += len(data) if answer else 0
         if not self._corks:
             self.flush()
         return True
@@ -75,6 +81,8 @@ class Outlet:
             del self._buffer[:taken]
         if self._buffer:
             self._wake()
+        else:
+            self._answers = 0
 
     def cork(self) -> None:
         """Hold everything back until `uncork`; calls may be nested."""
