@@ -27,7 +27,7 @@ def chunk(field: int, content: bytes) -> bytes:
     return tag(field, 2) + bytes([len(content)]) + content
 
 
-def other_errors(named: Code) -> dict[int, str]:
+def other_errors(named: Code) -> dict[Code, str]:
     """Every error code but the one that the specification names: the call fails, and only the word is wrong."""
     return {code: "an error, but another one" for code in Code if code not in (Code.OK, named)}
 

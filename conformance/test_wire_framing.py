@@ -167,7 +167,7 @@ def _refused_for_its_number(stream: WireStream) -> None:
     verify.status(stream, Code.UNIMPLEMENTED, allowed=(Code.INTERNAL, Code.UNKNOWN), tolerated=_OTHERS)
 
 
-_OTHERS = {
+_OTHERS: dict[Code, str] = {
     code: "an error, but one of UNIMPLEMENTED, INTERNAL and UNKNOWN is usual"
     for code in Code
     if code not in (Code.OK, Code.UNIMPLEMENTED, Code.INTERNAL, Code.UNKNOWN)

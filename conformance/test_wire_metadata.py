@@ -8,12 +8,13 @@ from pytest_grpcstream import Code, Deviation, verify
 from pytest_grpcstream.clients.wire import Headers, SettingCodes, Shape, WireClient, WireStream
 from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
 
+_PLAIN = Shape()
 requirement = pytest.mark.grpcstream_requirement
 
 
-def called(client: WireClient, headers: Headers, shape: Shape | None = None) -> WireStream:
+def called(client: WireClient, headers: Headers, shape: Shape = _PLAIN) -> WireStream:
     """A Record of one request with headers of the test's own choice, read to its end."""
-    stream = client.open("Record", headers=headers, **({} if shape is None else {"shape": shape}))
+    stream = client.open("Record", headers=headers, shape=shape)
     stream.send_last("metadata", 1)
     stream.end()
     return stream

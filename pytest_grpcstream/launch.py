@@ -157,7 +157,7 @@ class _Spawned(_Process):
     def __init__(self, target: PythonPath, timeout: float) -> None:
         reader, writer = os.pipe()
         try:
-            command = [sys.executable, "-m", "pytest_grpcstream.serve", target.module, target.attribute, str(writer)]
+            command = [sys.executable, "-P", "-m", "pytest_grpcstream.serve", target.module, target.attribute, str(writer)]
             super().__init__(target, command, (writer,))
         finally:
             os.close(writer)
@@ -226,8 +226,8 @@ class _Executed(_Process):
 
 
 def _import_path() -> list[str]:
-    """What a spawned process can import: all that this process can, from the folder it was started in."""
-    return list(dict.fromkeys([str(Path.cwd()), *(str(Path(entry).absolute()) for entry in sys.path if entry)]))
+    """What a spawned process can import: all that this process can."""
+    return list(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path if entry))
 
 
 def _free_port() -> int:

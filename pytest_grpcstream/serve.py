@@ -23,6 +23,8 @@ GRACE: Final = 0.2
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM; return 0 then, 1 when the servicer cannot be served."""
     module, attribute, descriptor = arguments
+    # Only now, when this package is imported: in a checkout of it, the current folder has another one of its name.
+    sys.path.insert(0, os.getcwd())
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

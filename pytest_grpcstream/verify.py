@@ -57,7 +57,7 @@ def status(
     message: str | None = None,
     *,
     allowed: Collection[int] = (),
-    tolerated: Mapping[int, str] | None = None,
+    tolerated: Mapping[Code, str] | None = None,
 ) -> Status:
     """The RPC ends, after whatever responses, with a status.
 
@@ -74,7 +74,7 @@ def status(
     if message is not None:
         wanted += f" {printable(message)}"
     if tolerated and ended.code in tolerated:
-        raise Deviation(f"the status {wanted}", f"{ended} ({tolerated[ended.code]})", stream)
+        raise Deviation(f"the status {wanted}", f"{ended} ({tolerated[Code(ended.code)]})", stream)
     fail_unless(ended.code in (code, *allowed), f"the status {wanted}", str(ended), stream)
     fail_unless(message is None or ended.message == message, f"the status {wanted}", str(ended), stream)
     return ended

@@ -16,6 +16,14 @@ from .semantics import Mark, Receive, Send, SendHeaders, StatusError, Wait
 from .watches import TOKENS_PER_RPC, Watches
 
 
+class _AlreadyEnded(BaseException):
+    """Raised to leave an RPC that grpcio has ended itself, because a request was no message.
+
+    grpcio then ends the stream of requests, and would send a second status for a handler that returns or raises an
+    Exception; it never completes, and the server can no longer be stopped. Only a BaseException passes by.
+    """
+
+
 class StreamService:
     """The reference StreamService with plain methods; each open RPC holds one thread of the server's pool.
 
@@ -67,7 +75,7 @@ class StreamService:
                 received = None
                 match effect:
                     case Receive():
-                        received = self._read(requests)
+                        received = self._read(requests, context)
                     case Send(response):
                         yield response
                     case SendHeaders():
@@ -87,13 +95,15 @@ class StreamService:
             self._watches.record(tokens)
             raise
 
-    def _read(self, requests: Iterator[StreamRequest]) -> StreamRequest | None:
+    def _read(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamRequest | None:
         """Return the next request, or None after the half-close; raises grpc.RpcError when the client has gone away."""
         request = next(requests, None)
         if request is None:
             # When an RPC is cancelled, grpcio may end the iterator before it knows why. What ends it is known by the
             # time a second read returns: that one raises, unless the client has really half-closed.
             request = next(requests, None)
+        if request is None and not context.is_active():
+            raise _AlreadyEnded
         if request is not None and self._log is not None:
             self._log(request)
         return request

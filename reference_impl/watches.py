@@ -1,4 +1,7 @@
-"""Which marked RPCs were seen to end by the client's going away."""
+"""Which marked RPCs were seen to end by the client's going away.
+
+To a handler, grpcio's refusal of a request above its size limit looks the same as a cancelled RPC, so it counts too.
+"""
 
 from __future__ import annotations
 

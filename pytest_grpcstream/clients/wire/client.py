@@ -66,6 +66,7 @@ class WireClient(Client):
         self.cut = cut
         self.padding = padding
         self.connections: list[Connection] = []
+        self._descendants: list[WireClient] = []
 
     # Connections ------------------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class WireClient(Client):
         return self.connection.timeline
 
     def fresh(self, **options: Any) -> Self:
-        """Another client of the same target, with a connection of its own.
+        """Another client of the same target, with a connection of its own; it is closed with this one at the latest.
 
         Arguments:
             options: fields of `WireOptions` that differ, such as ``settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}``,
@@ -106,13 +107,15 @@ class WireClient(Client):
         arguments: dict[str, Any] = {
             name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "cut", "padding")
         }
-        return type(self)(
+        client = type(self)(
             self.address,
             context=self.context,
             metadata=self.metadata,
             options=dataclasses.replace(self.options, **options),
             **arguments,
         )
+        self._descendants.append(client)
+        return client
 
     # RPCs -------------------------------------------------------------------------------------------------------
 
@@ -212,5 +215,7 @@ class WireClient(Client):
         return self.open(path, metadata=metadata, deadline=deadline)
 
     def _disconnect(self) -> None:
+        for client in self._descendants:
+            client.close()
         for connection in self.connections:
             connection.close()

@@ -166,7 +166,7 @@ class Connection:
         """
         core = self.core
         with core.changed:
-            core.changed.wait_for(lambda: predicate() or core.closed is not None, self._limit(timeout))
+            core.changed.wait_for(lambda: bool(predicate()) or core.closed is not None, self._limit(timeout))
             return bool(predicate())
 
     def _limit(self, timeout: float | None) -> float:

@@ -5,7 +5,6 @@ Everything is guarded by `Core.changed`; whoever changes something notifies it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from hpack import Encoder
 from pytest_grpcstream.clients.wire.ends import Origin
 from pytest_grpcstream.clients.wire.exchange import Exchange
 from pytest_grpcstream.clients.wire.frames import DEFAULT_WINDOW, FrameType, error_name, frame
+from pytest_grpcstream.clients.wire.monitor import Monitor
 from pytest_grpcstream.clients.wire.options import WireOptions
 from pytest_grpcstream.clients.wire.outlet import Outlet
 from pytest_grpcstream.clients.wire.peers import OwnSettings, ServerSettings
@@ -75,7 +75,7 @@ class Core:
     """The state of one connection.
 
     Attributes:
-        changed: the condition that guards everything here.
+        changed: the lock that guards everything here, and that threads wait in for changes.
         window: bytes that the server may still send on the connection.
         given: the size to which this client opened that window.
         owed: bytes of DATA that arrived and were not yet given back.
@@ -89,7 +89,7 @@ class Core:
     """
 
     def __init__(self, transport: Transport, options: WireOptions, wake: Callable[[], None]) -> None:
-        self.changed = threading.Condition()
+        self.changed = Monitor()
         self.options = options
         self.timeline = WireTimeline(options.hidden, head=_HEAD, tail=_TAIL)
         self.violations = Violations()

@@ -39,7 +39,7 @@ class Piece:
 
 
 class Exchange:
-    """One stream. Everything in it is guarded by the condition of its connection, except what only the reader touches.
+    """One stream. Everything in it is guarded by the lock of its connection, except what only the reader touches.
 
     Arguments:
         stream_id: its identifier.

@@ -28,7 +28,7 @@ _SETTINGS_SHOWN: Final = 20
 
 
 class Inbound:
-    """Takes the frames that a `FrameReader` finds; called under the condition of the connection."""
+    """Takes the frames that a `FrameReader` finds; called under the lock of the connection."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

@@ -86,7 +86,7 @@ class Loop:
             self._thread.join()
 
     def add_deadline(self, when: float, stream_id: int) -> None:
-        """End the RPC on a stream at a time of `time.monotonic`. Called under the condition."""
+        """End the RPC on a stream at a time of `time.monotonic`. Called under the lock."""
         heapq.heappush(self._deadlines, (when, stream_id))
         if self._deadlines[0][0] == when:
             self._waker.wake()
@@ -155,6 +155,7 @@ class Loop:
                 self._lose("the server closed the connection")
                 return
             self._take(chunk)
+            self._core.changed.give_way()
             if self._core.closed is not None or (not tls and len(chunk) < 4096):
                 return
 

@@ -38,7 +38,7 @@ PLAIN: Final = Shape()
 
 
 class Outbound:
-    """Sends for the streams of a connection; every method is called under the condition of the connection."""
+    """Sends for the streams of a connection; every method is called under the lock of the connection."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

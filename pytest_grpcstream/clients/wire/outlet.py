@@ -15,7 +15,7 @@ FULL: Final = 1 << 18
 
 
 class Outlet:
-    """Sends bytes in their order. Every method is called under the condition of the connection.
+    """Sends bytes in their order. Every method is called under the lock of the connection.
 
     Arguments:
         transport: the socket.

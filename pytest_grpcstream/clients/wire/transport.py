@@ -14,7 +14,8 @@ from pytest_grpcstream.escape import one_line, printable
 from pytest_grpcstream.reach import connect
 
 ALPN: Final = "h2"
-_READ: Final = 1 << 16
+_READ: Final = 1 << 14
+"""Bytes to read in one go: small frames take this client some milliseconds for them, in which it does nothing else."""
 
 StrPath: TypeAlias = str | PathLike[str]
 
