@@ -77,11 +77,9 @@ def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: Keeper)
 
 
 @pytest.fixture
-def grpcstream_channel(_grpcstream_kept: KeptTarget) -> Iterator[grpc.Channel]:
-    """A plaintext `grpc.Channel` to the target, with a connection of its own, closed after the test."""
-    from pytest_grpcstream.clients.library import open_channel
-
-    with open_channel(_grpcstream_kept.address) as channel:
+def grpcstream_channel(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget) -> Iterator[grpc.Channel]:
+    """A `grpc.Channel` to the target, secured as the settings say; its connection is its own and ends with the test."""
+    with Run.of(request.config).open_channel(_grpcstream_kept) as channel:
         yield channel
 
 
@@ -139,7 +137,11 @@ def _client(request: pytest.FixtureRequest, kind: str) -> Client:
         return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"))
     from pytest_grpcstream.clients.library import LibraryClient
 
-    return LibraryClient(request.getfixturevalue("grpcstream_channel"), timeout=run.settings.timeout)
+    return LibraryClient(
+        request.getfixturevalue("grpcstream_channel"),
+        timeout=run.settings.timeout,
+        metadata=run.metadata(request.getfixturevalue("_grpcstream_kept")),
+    )
 
 
 @pytest.fixture

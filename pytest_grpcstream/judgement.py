@@ -11,7 +11,7 @@ import pytest
 from pytest_grpcstream.errors import Deviation, Died, Inconclusive, Verdict
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import Requirement
-from pytest_grpcstream.run import Run, requirement_of, streams_of, target_of
+from pytest_grpcstream.run import OBSERVED, STRESS, Run, requirement_of, streams_of, target_of
 from pytest_grpcstream.suite import PACKAGE
 
 TIMELINES: Final = 3
@@ -40,7 +40,8 @@ class JudgementPlugin:
             self._judge(item, call, report, requirement)
         elif report.failed and call.when == "call":
             for stream in streams_of(item)[-TIMELINES:]:
-                report.sections.append((f"grpcstream {stream!r}", stream.timeline.render()))
+                shown = self._run.settings.security.redact(stream.timeline.render())
+                report.sections.append((f"grpcstream {stream!r}", shown))
         return report
 
     def _judge(
@@ -50,12 +51,16 @@ class JudgementPlugin:
         verdict = "passed" if report.passed else "not applicable" if report.skipped else "failed"
         reason = ""
         if isinstance(error, Verdict):
-            reason = _in_one_line(error)
+            reason = self._run.settings.security.redact(_in_one_line(error))
             verdict = self._severity(error, requirement)
             if verdict == "warned":
                 report.outcome = "skipped"
                 report.__dict__["wasxfail"] = f"{requirement.id}: {reason}"
-            judged = Judged(self._explain(item, requirement, error, verdict)).with_traceback(error.__traceback__)
+            elif verdict == "passed":
+                report.outcome = "passed"
+                report.user_properties.append((OBSERVED, reason))
+            text = self._run.settings.security.redact(self._explain(item, requirement, error, verdict))
+            judged = Judged(text).with_traceback(error.__traceback__)
             report.longrepr = pytest.ExceptionInfo.from_exception(judged).getrepr(style="value")
         elif report.skipped and isinstance(report.longrepr, tuple):
             reason = str(report.longrepr[2]).removeprefix("Skipped: ")
@@ -75,6 +80,8 @@ class JudgementPlugin:
     def _severity(self, error: Verdict, requirement: Requirement) -> str:
         if isinstance(error, Inconclusive):
             return "inconclusive"
+        if requirement.severity == "info" and not isinstance(error, Died):
+            return "passed"  # whatever was observed is told, and nothing more
         mild = isinstance(error, Deviation) or (requirement.severity != "error" and not isinstance(error, Died))
         return "warned" if mild and not self._run.settings.strict else "failed"
 
@@ -102,6 +109,8 @@ class JudgementPlugin:
             words.append(f"--grpcstream-target={settings.target}")
         if settings.features is not None:
             words.append(f"--grpcstream-features={','.join(sorted(settings.features)) or 'none'}")
+        if item.get_closest_marker(STRESS) is not None:
+            words += ["-m", STRESS]
         if item.nodeid.startswith(f"{PACKAGE}/"):
             module, _, rest = item.nodeid.partition("::")
             words += ["--pyargs", f"{module.removesuffix('.py').replace('/', '.')}::{rest}"]

@@ -7,6 +7,7 @@ from typing import Final
 
 from pytest_grpcstream import launch, reach
 from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.security import PLAINTEXT, Security
 from pytest_grpcstream.targets import Address, Target, parse
 
 GONE: Final = 1.0
@@ -21,8 +22,9 @@ class KeptTarget:
         deaths: how often it was found dead.
     """
 
-    def __init__(self, what: launch.InProcess | Target, *, timeout: float) -> None:
+    def __init__(self, what: launch.InProcess | Target, *, timeout: float, security: Security = PLAINTEXT) -> None:
         self._timeout = timeout
+        self._security = security
         self._error: TargetError | None = None
         self._target: Target | None = None
         self._running: launch.Running | None = None
@@ -49,7 +51,7 @@ class KeptTarget:
         if self._running is None:
             assert self._target is not None  # noqa: S101 - only a servicer object has none, and that one runs
             try:
-                self._running = launch.start(self._target, timeout=self._timeout)
+                self._running = launch.start(self._target, timeout=self._timeout, security=self._security)
             except TargetError as error:
                 self._error = error
                 raise
@@ -64,6 +66,11 @@ class KeptTarget:
     def description(self) -> str:
         """How the target came to run, in a few words."""
         return self.running.description
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the target is reached as the settings say; what is served in this process is not."""
+        return self._target is not None
 
     @property
     def restartable(self) -> bool:
@@ -116,8 +123,9 @@ class KeptTarget:
 class Keeper:
     """All targets of a run, each kept once however often it is named."""
 
-    def __init__(self, *, timeout: float) -> None:
+    def __init__(self, *, timeout: float, security: Security = PLAINTEXT) -> None:
         self._timeout = timeout
+        self._security = security
         self._named: dict[str, KeptTarget] = {}
         self._served: list[KeptTarget] = []
 
@@ -128,7 +136,7 @@ class Keeper:
             TargetError: the text is no target.
         """
         if text not in self._named:
-            self._named[text] = KeptTarget(parse(text), timeout=self._timeout)
+            self._named[text] = KeptTarget(parse(text), timeout=self._timeout, security=self._security)
         return self._named[text]
 
     def serve(self, candidate: object) -> KeptTarget:

@@ -18,6 +18,7 @@ from typing import IO, Final, Self
 from pytest_grpcstream import guard, reach
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.escape import block, one_line
+from pytest_grpcstream.security import PLAINTEXT, Security
 from pytest_grpcstream.targets import REFERENCE, Address, Command, PythonPath, Target
 
 GRACE: Final = 3.0
@@ -64,11 +65,11 @@ class Running:
 class Given(Running):
     """A server at a known address, which somebody else started and which is never stopped."""
 
-    def __init__(self, target: Address, timeout: float) -> None:
+    def __init__(self, target: Address, timeout: float, security: Security) -> None:
         self.target = target
         self.address = target.text
         self.description = f"already running at {target.text}"
-        reach.check(self.address, timeout)
+        security.check(self.address, timeout)
 
 
 class InProcess(Running):
@@ -157,7 +158,15 @@ class _Spawned(_Process):
     def __init__(self, target: PythonPath, timeout: float) -> None:
         reader, writer = os.pipe()
         try:
-            command = [sys.executable, "-P", "-m", "pytest_grpcstream.serve", target.module, target.attribute, str(writer)]
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "pytest_grpcstream.serve",
+                target.module,
+                target.attribute,
+                str(writer),
+            ]
             super().__init__(target, command, (writer,))
         finally:
             os.close(writer)
@@ -193,18 +202,18 @@ class _Spawned(_Process):
 class _Executed(_Process):
     """A program that was given a free port and is ready when it answers there."""
 
-    def __init__(self, target: Command, timeout: float) -> None:
+    def __init__(self, target: Command, timeout: float, security: Security) -> None:
         port = _free_port()
         super().__init__(target, target.with_port(port))
         self.address = f"127.0.0.1:{port}"
         self.description = f"{one_line(target.text, 100)}, started at {self.address}"
         try:
-            self._await(target, timeout)
+            self._await(target, timeout, security)
         except BaseException:
             self.stop()
             raise
 
-    def _await(self, target: Command, timeout: float) -> None:
+    def _await(self, target: Command, timeout: float, security: Security) -> None:
         due = time.monotonic() + timeout
         pause = 0.01
         while True:
@@ -220,7 +229,7 @@ class _Executed(_Process):
             time.sleep(pause)
             pause = min(0.1, pause * 1.5)
         try:
-            reach.check(self.address, max(1.0, due - time.monotonic()))
+            security.check(self.address, max(1.0, due - time.monotonic()))
         except TargetError as error:
             raise self.failure(f"target {one_line(target.text)} was started, but {error}") from None
 
@@ -237,17 +246,20 @@ def _free_port() -> int:
         return port
 
 
-def start(target: Target, *, timeout: float = 20.0) -> Running:
+def start(target: Target, *, timeout: float = 20.0, security: Security = PLAINTEXT) -> Running:
     """Start a target, or find out that it is already there, and wait until it serves.
 
     Arguments:
         timeout: seconds that it may take until it answers.
+        security: how it is reached.
 
     Raises:
         TargetError: it is not there, cannot be started, or does not speak HTTP/2; with what it printed.
     """
     if isinstance(target, Address):
-        return Given(target, min(timeout, 5.0))
-    if isinstance(target, PythonPath):
-        return _Spawned(target, timeout)
-    return _Executed(target, timeout)
+        return Given(target, min(timeout, 5.0), security)
+    if isinstance(target, Command):
+        return _Executed(target, timeout, security)
+    if security.tls:
+        raise TargetError(f"target {target} is served without TLS; name an address or a command to reach it by TLS")
+    return _Spawned(target, timeout)

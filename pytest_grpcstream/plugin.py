@@ -64,6 +64,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ),
         "timeout": ("SECONDS", f"Time that one operation on a stream may take (default {TIMEOUT:g})"),
         "quiet": ("SECONDS", f"Silence after which nothing more is expected (default {QUIET:g})"),
+        "ca": ("FILE", "Authorities to trust, in PEM; without it those of the system"),
+        "cert": ("FILE", "Certificate of the client, in PEM, for mutual TLS"),
+        "key": ("FILE", "Key of that certificate, in PEM; without it, it is in the file of the certificate"),
+        "authority": ("NAME", "Authority of every request, and the name that the target's certificate must have"),
         "startup_timeout": ("SECONDS", f"Time that a target may take until it answers (default {STARTUP:g})"),
     }
     for name, (metavar, text) in texts.items():
@@ -71,9 +75,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(option, dest=f"grpcstream_{name}", metavar=metavar, default=None, help=text)
         kind = "Target that the fixtures use; it does not start the suite" if name == "target" else text
         parser.addini(f"grpcstream_{name}", kind, default="")
-    strict = "Let warnings fail the run too"
-    group.addoption("--grpcstream-strict", action="store_true", default=False, help=strict)
-    parser.addini("grpcstream_strict", strict, type="bool", default=False)
+    flags = {"strict": "Let warnings fail the run too", "tls": "Reach the target by TLS; it must select h2 by ALPN"}
+    for name, text in flags.items():
+        option = f"--grpcstream-{name}"
+        group.addoption(option, dest=f"grpcstream_{name}", action="store_true", default=False, help=text)
+        parser.addini(f"grpcstream_{name}", text, type="bool", default=False)
+    metadata = "Metadata of every call, repeatable; $NAME stands for an environment variable, values are never shown"
+    group.addoption(
+        "--grpcstream-metadata", dest="grpcstream_metadata", metavar="KEY:VALUE", action="append", help=metadata
+    )
+    parser.addini("grpcstream_metadata", metadata, type="linelist", default=[])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -102,6 +113,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and the optional features "
         "without which it is not applicable",
+    )
+    config.addinivalue_line(
+        "markers",
+        "grpcstream_stress: a test of the suite that floods the target or takes long; it runs only if -m names this "
+        "marker, such as -m grpcstream_stress",
     )
     try:
         settings = read_settings(config)

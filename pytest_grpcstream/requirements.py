@@ -24,10 +24,14 @@ AREAS: Final = {
     "META": "Metadata",
     "STAT": "Status on the wire",
     "WIRE": "Validity of requests",
+    "COMP": "Compression",
     "SIZE": "Message sizes",
+    "H2": "HTTP/2",
     "FLOW": "Flow control",
+    "CONN": "Connections",
     "LOAD": "Concurrency and endurance",
     "ROBUST": "Survival",
+    "TLS": "Transport security",
 }
 """The areas of requirements, by the prefix of their ids, in the order of reports."""
 
@@ -44,6 +48,7 @@ class Requirement:
         severity: whether breaking it fails a run (error), is shown (warning) or is only told (info).
         source: the document and section.
         risk: what its tests do to a server; one of `RISKS`.
+        only: the kind of run that it concerns: tls, mtls, or empty for every run.
     """
 
     id: str
@@ -53,6 +58,7 @@ class Requirement:
     severity: Severity
     source: str
     risk: str
+    only: str = ""
 
     @property
     def area(self) -> str:
@@ -76,6 +82,7 @@ def registry() -> dict[str, Requirement]:
             severity=entry.get("severity", "error"),
             source=entry["source"],
             risk=entry.get("risk", "plain"),
+            only=entry.get("only", ""),
         )
         for name, entry in tomllib.loads(text).items()
     }

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_grpcstream.requirements import Requirement, registry
+from pytest_grpcstream.security import PLAINTEXT, Security
 from pytest_grpcstream.settings import Settings
 
 if TYPE_CHECKING:
+    import grpc
+
     from pytest_grpcstream.clients.base import Client, Stream
     from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.features import Traits
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 
 MARKER: Final = "grpcstream_requirement"
 """The marker by which a test names its requirement."""
+STRESS: Final = "grpcstream_stress"
+"""The marker of a test that runs only if it is asked for by name."""
+OBSERVED: Final = "observed"
+"""The name of the property by which a test tells what it saw where a target may do as it likes."""
 
 _CLIENTS: Final = pytest.StashKey["list[Client]"]()
 _KEPT: Final = pytest.StashKey["KeptTarget"]()
@@ -44,7 +51,7 @@ class Run:
         from pytest_grpcstream.keeper import Keeper
 
         if self._keeper is None:
-            self._keeper = Keeper(timeout=self.settings.startup_timeout)
+            self._keeper = Keeper(timeout=self.settings.startup_timeout, security=self.settings.security)
         return self._keeper
 
     def close(self) -> None:
@@ -57,15 +64,38 @@ class Run:
         """A client with a connection of its own: ``library`` or ``wire``."""
         if kind == "wire":
             return self.connect_by_wire(kept)
-        from pytest_grpcstream.clients.library import LibraryClient, open_channel
+        from pytest_grpcstream.clients.library import LibraryClient
 
-        return LibraryClient(open_channel(kept.address), timeout=self.settings.timeout, owned=True)
+        channel = self.open_channel(kept)
+        return LibraryClient(channel, timeout=self.settings.timeout, metadata=self.metadata(kept), owned=True)
+
+    def open_channel(self, kept: KeptTarget) -> grpc.Channel:
+        """A channel with a connection of its own, secured as the settings say."""
+        from pytest_grpcstream.clients.library import open_channel
+
+        security = self._security_of(kept)
+        return open_channel(kept.address, security.credentials(), security.authority)
+
+    def metadata(self, kept: KeptTarget) -> tuple[tuple[str, str], ...]:
+        """What the settings send with every call to a target."""
+        return self._security_of(kept).metadata
+
+    def _security_of(self, kept: KeptTarget) -> Security:
+        # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
+        return self.settings.security if kept.guarded else PLAINTEXT
 
     def connect_by_wire(self, kept: KeptTarget) -> WireClient:
         """A wire client; it connects when it is first used."""
         from pytest_grpcstream.clients.wire import WireClient
 
-        return WireClient(kept.address, timeout=self.settings.timeout)
+        security = self._security_of(kept)
+        return WireClient(
+            kept.address,
+            timeout=self.settings.timeout,
+            context=security.context(),
+            authority=security.authority,
+            metadata=security.metadata,
+        )
 
     def traits(self, kept: KeptTarget, kind: str) -> Traits:
         """What a target is like by one kind of client, found out at the first call."""
@@ -100,8 +130,14 @@ class Run:
 
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
+    name = requirement_id(item)
+    return registry()[name] if name else None
+
+
+def requirement_id(item: pytest.Item) -> str:
+    """The id of the requirement that a test names, registered or not; empty if it names none."""
     marker = item.get_closest_marker(MARKER)
-    return None if marker is None else registry()[marker.args[0]]
+    return "" if marker is None else str(marker.args[0])
 
 
 def is_requirement(item: pytest.Item) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 from typing import Final
 
@@ -25,8 +24,11 @@ def main(arguments: list[str]) -> int:
     module, attribute, descriptor = arguments
     # Only now, when this package is imported: in a checkout of it, the current folder has another one of its name.
     sys.path.insert(0, os.getcwd())
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    # A pipe, because a signal that arrives in a thread of gRPC's does not wake a main thread that waits for a lock.
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(tell)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(int(descriptor), "w", encoding="utf-8") as report:
         try:
@@ -37,7 +39,7 @@ def main(arguments: list[str]) -> int:
             print(json.dumps({"error": str(error)}), file=report)
             return 1
         print(json.dumps({"address": handle.address}), file=report)
-    while not stopping.wait(3600):
+    while signal.SIGTERM not in os.read(told, 64):
         continue
     handle.stop(GRACE)
     return 0

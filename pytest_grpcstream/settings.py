@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pytest_grpcstream.errors import SettingError, TargetError
+from pytest_grpcstream.security import Security, metadata_field
 from pytest_grpcstream.targets import parse
 
 FEATURES: Final = ("abort", "finish", "repeat", "echo", "sleep", "watch", "metadata")
@@ -36,6 +38,7 @@ class Settings:
         quiet: seconds of silence after which nothing more is expected.
         startup_timeout: seconds that a target may take until it answers.
         strict: whether warnings fail the run.
+        security: how the target is reached: TLS, names and metadata.
     """
 
     target: str | None
@@ -46,6 +49,7 @@ class Settings:
     quiet: float
     startup_timeout: float
     strict: bool
+    security: Security
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -82,6 +86,19 @@ def _target(text: str) -> str:
     return text.strip()
 
 
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ValueError
+    return path
+
+
+def _authority(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or set(text) & set(" /@"):
+        raise ValueError
+    return text
+
+
 class _Sources:
     """Finds a setting in the option, the environment and the ini file."""
 
@@ -109,6 +126,24 @@ class _Sources:
         except ValueError:
             raise SettingError(f"Invalid {name.replace('_', ' ')} {text!r} from {source}; valid is {valid}") from None
 
+    def flag(self, name: str) -> bool:
+        """Whether something was asked for by an option without a value, or by the ini option."""
+        return bool(self._config.getoption(f"grpcstream_{name}", False) or self._config.getini(f"grpcstream_{name}"))
+
+    def metadata(self) -> Iterator[tuple[str, str]]:
+        """The metadata of every call; no message shows a value of it."""
+        for source, texts in (
+            ("the ini option grpcstream_metadata", self._config.getini("grpcstream_metadata")),
+            ("the option --grpcstream-metadata", self._config.getoption("grpcstream_metadata", None) or ()),
+        ):
+            for text in texts:
+                try:
+                    yield metadata_field(text)
+                except ValueError as error:
+                    key = text.partition(":")[0]
+                    why = f": {error}" if str(error) else "; valid is 'key: value' in ASCII, with a lower-case key"
+                    raise SettingError(f"Invalid metadata {key!r} from {source}{why}") from None
+
     def seconds(self, name: str, default: float) -> float:
         value, _ = self.read(name, _seconds, "a number of seconds above 0 and at most 3600")
         return default if value is None else value
@@ -132,5 +167,18 @@ def read_settings(config: Any) -> Settings:
         timeout=sources.seconds("timeout", TIMEOUT),
         quiet=sources.seconds("quiet", QUIET),
         startup_timeout=sources.seconds("startup_timeout", STARTUP),
-        strict=bool(config.getoption("grpcstream_strict", False) or config.getini("grpcstream_strict")),
+        strict=sources.flag("strict"),
+        security=_security(sources),
     )
+
+
+def _security(sources: _Sources) -> Security:
+    files: dict[str, Path | None] = {}
+    for name in ("ca", "cert", "key"):
+        files[name], source = sources.read(name, _file, "the path of a file that can be read")
+        if files[name] is not None and not sources.flag("tls"):
+            raise SettingError(f"{source} needs --grpcstream-tls")
+    if files["key"] is not None and files["cert"] is None:
+        raise SettingError("--grpcstream-key needs --grpcstream-cert")
+    authority, _ = sources.read("authority", _authority, "a host name, with or without a port")
+    return Security(tls=sources.flag("tls"), authority=authority, metadata=tuple(sources.metadata()), **files)

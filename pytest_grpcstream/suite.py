@@ -10,8 +10,17 @@ import pytest
 
 from pytest_grpcstream.errors import Died, Inconclusive, NotApplicable, TargetError, Verdict
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.requirements import RISKS
-from pytest_grpcstream.run import Run, is_requirement, needs_of, requirement_of, streams_of, target_of
+from pytest_grpcstream.requirements import RISKS, registry
+from pytest_grpcstream.run import (
+    STRESS,
+    Run,
+    is_requirement,
+    needs_of,
+    requirement_id,
+    requirement_of,
+    streams_of,
+    target_of,
+)
 from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
@@ -67,13 +76,24 @@ class SuitePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Order the tests of requirements by risk, mildest first, and give each a backstop."""
+        """Leave out what does not concern this run, order the rest by risk, mildest first, and give each a backstop."""
+        if left_out := [item for item in items if is_requirement(item) and not self._concerns(config, item)]:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
         places = [place for place, item in enumerate(items) if is_requirement(item)]
         for item in (items[place] for place in places):
             self._prepare(config, item)
         ordered = sorted((items[place] for place in places), key=_risk)
         for place, item in zip(places, ordered, strict=True):
             items[place] = item
+
+    def _concerns(self, config: pytest.Config, item: pytest.Item) -> bool:
+        """Whether a test of a requirement belongs to this kind of run: some need TLS, and stress must be asked for."""
+        if item.get_closest_marker(STRESS) is not None and STRESS not in config.option.markexpr:
+            return False
+        security = self._run.settings.security
+        only = getattr(registry().get(requirement_id(item)), "only", "")
+        return not only or (security.tls and (only == "tls" or security.cert is not None))
 
     def _prepare(self, config: pytest.Config, item: pytest.Item) -> None:
         try:

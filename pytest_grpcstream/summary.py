@@ -11,6 +11,7 @@ import pytest
 
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import AREAS, registry
+from pytest_grpcstream.run import OBSERVED
 
 VERDICTS: Final = ("passed", "failed", "warned", "not applicable", "inconclusive")
 
@@ -22,6 +23,7 @@ class SummaryPlugin:
         self._verdicts: dict[str, dict[str, str]] = {}
         self._told: dict[str, None] = {}
         self._deaths: dict[str, None] = {}
+        self._observed: dict[str, list[str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one verdict; a failure in teardown outweighs a success before."""
@@ -33,6 +35,8 @@ class SummaryPlugin:
         for name, value in report.user_properties:
             if name == "grpcstream_death":
                 self._deaths[str(value)] = None
+            elif name == OBSERVED and report.when == "call" and entry is not None:
+                self._observed.setdefault(entry["id"], []).append(str(value))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -55,6 +59,8 @@ class SummaryPlugin:
         yield ""
         yield from self._table()
         yield from self._warnings()
+        for name, seen in self._observed.items():
+            yield f"observed {name}: {one_line('; '.join(dict.fromkeys(seen)), 300)}"
         yield from self._disagreements()
         yield from self._deaths
         yield from self._coverage()
@@ -92,16 +98,20 @@ class SummaryPlugin:
 
     def _coverage(self) -> Iterator[str]:
         done = ("passed", "failed", "warned")
+        found = {entry["id"]: entry["reason"] for entry in reversed(self._verdicts.values())}
         checked = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in done}
-        errors = [one.id for one in registry().values() if one.severity == "error"]
+        # What concerns another kind of run is not missing in this one.
+        asked = [one for one in registry().values() if not one.only or one.id in found]
+        errors = [one.id for one in asked if one.severity == "error"]
         yield f"error-level requirements checked: {len(checked.intersection(errors))} of {len(errors)}"
         why: dict[str, list[str]] = {}
-        for name in registry():
-            if name not in checked:
-                reasons = [entry["reason"] for entry in self._verdicts.values() if entry["id"] == name]
-                why.setdefault(reasons[0] if reasons else "not selected, or not reached", []).append(name)
+        for one in asked:
+            if one.id in found and one.id not in checked:
+                why.setdefault(found[one.id], []).append(one.id)
         for reason, names in why.items():
             yield f"  {one_line(reason, 300)}: {', '.join(names)}"
+        if missing := [one.id for one in asked if one.id not in found]:
+            yield f"  not selected, or not reached: {len(missing)} requirements"
 
     def _in_words(self) -> str:
         counts = Counter(entry["verdict"] for entry in self._verdicts.values())

@@ -100,8 +100,9 @@ def told(stream: WireStream) -> str:
     ended = stream.ended
     if ended is None:
         return told_of(stream.connection) if given_up(stream.connection) else f"no answer within {stream.timeout:g} s"
-    http = "" if ended.http_status in (None, 200) else f" with HTTP status {ended.http_status}"
-    return f"{ended}{http}"
+    if ended.http_status in (None, 200):
+        return str(ended)
+    return f"HTTP status {ended.http_status}{f' with {ended.server_status}' if ended.server_status else ''}"
 
 
 def told_of(connection: Connection) -> str:

@@ -7,9 +7,9 @@ import asyncio
 import logging
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -26,7 +26,10 @@ _LAST_WORDS = 1.0  # seconds, at most, that a cancelled RPC takes to end
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM, and return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
+        parser.error("--tls-cert and --tls-key go together, and --tls-client-ca goes with them")
     try:
         if options.aio:
             asyncio.run(_serve_by_tasks(options))
@@ -64,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="Streams served at once, more are refused with RESOURCE_EXHAUSTED (default: %(default)s)",
     )
+    parser.add_argument("--tls-cert", type=_file, metavar="FILE", help="Serve by TLS with this certificate, in PEM")
+    parser.add_argument("--tls-key", type=_file, metavar="FILE", help="Key of that certificate, in PEM")
+    parser.add_argument(
+        "--tls-client-ca", type=_file, metavar="FILE", help="Authorities, in PEM, whose clients alone are served"
+    )
     parser.add_argument("--quiet", action="store_true", help="Do not log the requests")
     return parser
 
@@ -77,14 +85,10 @@ def _serve_by_threads(options: argparse.Namespace) -> None:
     add_to_server(StreamService(log=_log(options)), server)
     add_health(server)
     add_reflection(server)
-    address = listen(server, options.address)
-    stopped = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stopped.set()) for number in _SIGNALS}
+    address = listen(server, options.address, _credentials(options))
     server.start()
-    _announce(address, options)
-    stopped.wait()
-    for number, handler in previous.items():
-        signal.signal(number, handler)  # so that a second Ctrl-C does not wait for the grace period
+    # An event loop, because a signal may come at a moment, or in a thread of gRPC's, that does not wake a waiting lock.
+    asyncio.run(_announce_and_wait(address, options))
     server.stop(options.grace).wait()
 
 
@@ -93,16 +97,9 @@ async def _serve_by_tasks(options: argparse.Namespace) -> None:
     add_to_server(AioStreamService(log=_log(options)), server)
     await add_aio_health(server)
     add_reflection(server)
-    address = listen(server, options.address)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
+    address = listen(server, options.address, _credentials(options))
     await server.start()
-    _announce(address, options)
-    await stopped.wait()
-    for number in _SIGNALS:
-        loop.remove_signal_handler(number)
+    await _announce_and_wait(address, options)
     await server.stop(options.grace)
     # The tasks of RPCs that were cancelled are about to end. Left to asyncio.run(), each would print a traceback.
     ending = asyncio.all_tasks() - {asyncio.current_task()}
@@ -110,8 +107,16 @@ async def _serve_by_tasks(options: argparse.Namespace) -> None:
         await asyncio.wait(ending, timeout=_LAST_WORDS)
 
 
-def _announce(address: str, options: argparse.Namespace) -> None:
+async def _announce_and_wait(address: str, options: argparse.Namespace) -> None:
+    """Tell where the server is, and return when it is to stop."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
     print(f"StreamService on {address}, {options.max_streams} streams at once", flush=True)
+    await stopped.wait()
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)  # so that a second Ctrl-C does not wait for the grace period
 
 
 def _log(options: argparse.Namespace) -> Callable[[StreamRequest], None] | None:
@@ -123,6 +128,23 @@ def _log(options: argparse.Namespace) -> Callable[[StreamRequest], None] | None:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     return lambda request: logger.info("stream.Recv %s", command_line.shown(request.pt))
+
+
+def _credentials(options: argparse.Namespace) -> grpc.ServerCredentials | None:
+    if options.tls_cert is None:
+        return None
+    return grpc.ssl_server_credentials(
+        [(options.tls_key, options.tls_cert)],
+        root_certificates=options.tls_client_ca,
+        require_client_auth=options.tls_client_ca is not None,
+    )
+
+
+def _file(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name!r} cannot be read: {error.strerror}") from None
 
 
 def _seconds(text: str) -> float:

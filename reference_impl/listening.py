@@ -16,14 +16,18 @@ class CannotListen(Exception):
     """Raised when an address is not to be had, such as a port that is in use."""
 
 
-def listen(server: grpc.Server | grpc.aio.Server, address: str) -> str:
+def listen(
+    server: grpc.Server | grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None
+) -> str:
     """Bind a server to ``HOST:PORT`` and return the same with the port that it got; raises CannotListen."""
     host, _, port = address.rpartition(":")
     # grpcio has no reason in its exception, and is content with a part of what a host name stands for, so that a port
     # which is taken on one of its addresses would go unnoticed.
     try:
         _try_to_bind(host.strip("[]"), int(port))
-        return f"{host}:{server.add_insecure_port(address)}"
+        if credentials is None:
+            return f"{host}:{server.add_insecure_port(address)}"
+        return f"{host}:{server.add_secure_port(address, credentials)}"
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}: {error.strerror}") from error
     except (RuntimeError, UnicodeError) as error:  # grpcio's for every failure; a label that no host name can have

@@ -5,13 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import grpc
 
 from pytest_grpcstream.clients.base import Client, Ended, Received, Stream
-from pytest_grpcstream.values import Metadata, Status
+from pytest_grpcstream.values import Metadata, MetadataValue, Status
 
 WAITING: Final = 64
 """Requests that may wait for flow control before `Stream.send` blocks."""
@@ -194,24 +194,48 @@ class LibraryClient(Client):
     Arguments:
         channel: the channel, with whatever credentials and interceptors it has.
         timeout: seconds that one operation on a stream may take.
+        metadata: sent with every RPC, before that of the RPC itself; no timeline shows it.
         owned: whether `close` closes the channel too.
     """
 
     kind = "library"
 
-    def __init__(self, channel: grpc.Channel, *, timeout: float = 5.0, owned: bool = False) -> None:
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        *,
+        timeout: float = 5.0,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        owned: bool = False,
+    ) -> None:
         super().__init__(timeout=timeout)
         self.channel = channel
+        self._metadata = Metadata(metadata)
         self._owned = owned
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
-        return LibraryStream(self.channel, path, metadata, deadline, timeout=self.timeout)
+        everything = Metadata([*self._metadata, *metadata])
+        return LibraryStream(self.channel, path, everything, deadline, timeout=self.timeout)
 
     def _disconnect(self) -> None:
         if self._owned:
             self.channel.close()
 
 
-def open_channel(address: str) -> grpc.Channel:
-    """A plaintext channel with a connection of its own to ``host:port`` or ``unix:path``."""
-    return grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+def open_channel(
+    address: str, credentials: grpc.ChannelCredentials | None = None, authority: str | None = None
+) -> grpc.Channel:
+    """A channel with a connection of its own to ``host:port`` or ``unix:path``.
+
+    Arguments:
+        credentials: how it is secured, None for plaintext.
+        authority: the ``:authority`` of every request, and the name that the server's certificate must have.
+    """
+    options: list[tuple[str, str | int]] = list(CHANNEL_OPTIONS)
+    if authority is not None:
+        options.append(("grpc.default_authority", authority))
+    if credentials is None:
+        return grpc.insecure_channel(address, options=options)
+    if authority is not None:
+        options.append(("grpc.ssl_target_name_override", authority.partition(":")[0]))
+    return grpc.secure_channel(address, credentials, options=options)
