@@ -35,6 +35,8 @@ class Verdict(Error):
         self.expected = expected
         self.actual = actual
         self.stream = stream
+        # What happens on the stream from now on, such as its end by the test itself, has not decided anything.
+        self.deciding = None if stream is None else stream.timeline.last
 
 
 class Failure(Verdict):

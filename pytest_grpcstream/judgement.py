@@ -98,7 +98,7 @@ class JudgementPlugin:
         if isinstance(error, Inconclusive):
             lines = lines[:1]
         elif error.stream is not None:
-            lines += [f"timeline     {error.stream!r}", error.stream.timeline.render()]
+            lines += [f"timeline     {error.stream!r}", error.stream.timeline.render(error.deciding)]
         lines.append(f"repeat with  {self._command(item)}")
         return "\n".join(lines)
 

@@ -145,11 +145,11 @@ class _Process(Running):
             self._guard.wait()
         self._output.close()
 
-    def failure(self, what: str) -> TargetError:
-        """End the process and say what went wrong, with what it printed."""
+    def failure(self, what: str, otherwise: str = "; it printed nothing") -> TargetError:
+        """End the process and say what went wrong, with what it printed, or ``otherwise`` if it printed nothing."""
         output = self.output()
         self.stop()
-        return TargetError(f"{what}\n--- its output ---\n{output}" if output else f"{what}; it printed nothing")
+        return TargetError(what + (f"\n--- its output ---\n{output}" if output else otherwise))
 
 
 class _Spawned(_Process):
@@ -195,7 +195,7 @@ class _Spawned(_Process):
             received += data
         report: dict[str, str] = json.loads(received)
         if "error" in report:
-            raise self.failure(f"target {target} could not be served: {one_line(report['error'])}")
+            raise self.failure(f"target {target} could not be served: {one_line(report['error'])}", otherwise="")
         return report["address"]
 
 

@@ -49,15 +49,15 @@ def load(module: str, attribute: str) -> object:
         if module == missing or module.startswith(f"{missing}."):
             raise TargetError(
                 f"there is no module {module!r} to import; it is looked for in the current folder and on PYTHONPATH"
-            ) from error
+            ) from None
         raise TargetError(f"importing {module!r} failed: {error}") from error
     except Exception as error:
         raise TargetError(f"importing {module!r} failed: {type(error).__name__}: {error}") from error
     for name in attribute.split("."):
         try:
             found = getattr(found, name)
-        except AttributeError as error:
-            raise TargetError(f"module {module!r} has no attribute {attribute!r}") from error
+        except AttributeError:
+            raise TargetError(f"module {module!r} has no attribute {attribute!r}") from None
     return found
 
 

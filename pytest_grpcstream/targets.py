@@ -68,9 +68,9 @@ def parse(text: str) -> Target:
     """
     text = text.strip()
     if text == "reference":
-        return PythonPath(text, REFERENCE, "StreamService")
+        return PythonPath(text, REFERENCE, "serve")
     if text == "reference:aio":
-        return PythonPath(text, REFERENCE, "AioStreamService")
+        return PythonPath(text, REFERENCE, "serve_aio")
     if text.startswith("exec:"):
         return _command(text)
     if text.startswith("unix:"):

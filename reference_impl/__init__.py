@@ -8,7 +8,7 @@ the classic client.
 from __future__ import annotations
 
 from .aio import AioStreamService
-from .registration import add_to_server
+from .registration import add_to_server, serve, serve_aio
 from .sync import StreamService
 
-__all__ = ["AioStreamService", "StreamService", "add_to_server"]
+__all__ = ["AioStreamService", "StreamService", "add_to_server", "serve", "serve_aio"]

@@ -33,3 +33,13 @@ def add_to_server(servicer: StreamService | AioStreamService, server: grpc.Serve
         "Route": grpc.stream_stream_rpc_method_handler(servicer.Route, **coders),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+def serve(server: grpc.Server) -> None:
+    """Register the reference at a server with threads; a launcher finds it by its name."""
+    add_to_server(StreamService(), server)
+
+
+async def serve_aio(server: grpc.aio.Server) -> None:
+    """Register the reference at an asyncio server; a launcher finds it by its name."""
+    add_to_server(AioStreamService(), server)

@@ -70,6 +70,11 @@ class Timeline:
         return self._count
 
     @property
+    def last(self) -> Event | None:
+        """The newest event."""
+        return next(reversed(list(self)), None)
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the timeline began."""
         return time.monotonic() - self._began
