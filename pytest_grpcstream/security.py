@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _FIELD: Final = re.compile(r"(?P<key>[0-9a-z_.-]+):[ ]*(?P<value>.*)", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$(\w+)")
 _HIDDEN: Final = "***"
+_FRAGMENT: Final = 8
+"""Characters of a secret that are hidden wherever they stand together: messages cut long values and show a part."""
+_HINT: Final = 2.0
+"""Seconds that it may take to find out whether a target that does not answer answers in the other way."""
 
 
 def metadata_field(text: str) -> tuple[str, str]:
@@ -74,10 +79,17 @@ class Security:
         from pytest_grpcstream.clients.wire import client_context
 
         try:
-            return client_context(self.ca, self.cert, self.key)
+            context = client_context(self.ca)
+            if self.cert is not None:
+                # An encrypted key is an error: without a password of ours, OpenSSL would ask for one at the terminal.
+                context.load_cert_chain(self.cert, self.key, password="")
+            return context
         except OSError as error:
             files = ", ".join(str(one) for one in (self.ca, self.cert, self.key) if one is not None)
-            reason = getattr(error, "reason", None) or error.strerror or str(error)
+            # OpenSSL has no reason for a file that holds nothing it can use.
+            reason = getattr(error, "reason", error.strerror) or "not in PEM, or encrypted"
+            if self.cert is not None and self.key is None:
+                reason += "; without --grpcstream-key the key must be in the file of the certificate"
             raise TargetError(f"the certificates for TLS cannot be used ({files}): {reason}") from None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
@@ -98,6 +110,18 @@ class Security:
             TargetError: nothing listens there, TLS fails, or what listens does not speak HTTP/2.
         """
         context = self.context()
+        try:
+            self._connect(address, timeout, context)
+        except TargetError:
+            patience = min(timeout, _HINT)
+            secure = _answers(_shake_hands, address, patience)
+            if self.tls and not secure and _answers(reach.check, address, patience):
+                raise TargetError(f"{address} speaks HTTP/2 without TLS; leave out --grpcstream-tls") from None
+            if secure and not self.tls:
+                raise TargetError(f"{address} speaks TLS; reach it with --grpcstream-tls") from None
+            raise
+
+    def _connect(self, address: str, timeout: float, context: ssl.SSLContext | None) -> None:
         if context is None:
             reach.check(address, timeout)
             return
@@ -108,12 +132,63 @@ class Security:
         Connection(address, timeout=timeout, context=context, name=name).close()
 
     def redact(self, text: str) -> str:
-        """A text without the secret values."""
-        for _, value in self.metadata:
-            for secret in {value, value.partition(" ")[2]}:
-                if len(secret) > 3:
-                    text = text.replace(secret, _HIDDEN)
+        """A text without the secret values, and without parts of them of `_FRAGMENT` characters or more.
+
+        Values of three characters or fewer stay: without them no text could be read.
+        """
+        secrets = self._secrets()
+        text = _without(text, _fragments(secret for secret in secrets if len(secret) >= _FRAGMENT))
+        for short in (secret for secret in secrets if len(secret) < _FRAGMENT):
+            text = text.replace(short, _HIDDEN)
         return text
+
+    def _secrets(self) -> list[str]:
+        """Every secret in each form in which a text may have it, longer ones first."""
+        values = {value for _, value in self.metadata} | {value.partition(" ")[2] for _, value in self.metadata}
+        forms = {form for value in values for form in (value, repr(value)[1:-1], value.replace("%", "%25"))}
+        return sorted((form for form in forms if len(form) > 3), key=len, reverse=True)
+
+
+def _answers(probe: Callable[[str, float], None], address: str, timeout: float) -> bool:
+    try:
+        probe(address, timeout)
+    except TargetError:
+        return False
+    return True
+
+
+def _shake_hands(address: str, timeout: float) -> None:
+    """Make sure that whatever listens at an address speaks TLS, of any kind."""
+    import ssl
+
+    from pytest_grpcstream.clients.wire.transport import dial
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # nothing is sent or believed, it is only found out what to advise
+    context.set_alpn_protocols(["h2"])
+    dial(address, timeout, context, require_alpn=False).close()
+
+
+def _fragments(secrets: Iterable[str]) -> set[str]:
+    return {secret[at : at + _FRAGMENT] for secret in secrets for at in range(len(secret) - _FRAGMENT + 1)}
+
+
+def _without(text: str, fragments: set[str]) -> str:
+    if not fragments:
+        return text
+    kept: list[str] = []
+    done = place = 0
+    while place + _FRAGMENT <= len(text):
+        if text[place : place + _FRAGMENT] not in fragments:
+            place += 1
+            continue
+        end = place + _FRAGMENT
+        while text[end - _FRAGMENT + 1 : end + 1] in fragments:
+            end += 1
+        kept += [text[done:place], _HIDDEN]
+        done = place = end
+    return "".join([*kept, text[done:]])
 
 
 PLAINTEXT: Final = Security()

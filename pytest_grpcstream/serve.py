@@ -24,11 +24,6 @@ def main(arguments: list[str]) -> int:
     module, attribute, descriptor = arguments
     # Only now, when this package is imported: in a checkout of it, the current folder has another one of its name.
     sys.path.insert(0, os.getcwd())
-    # A pipe, because a signal that arrives in a thread of gRPC's does not wake a main thread that waits for a lock.
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.set_wakeup_fd(tell)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(int(descriptor), "w", encoding="utf-8") as report:
         try:
@@ -38,6 +33,12 @@ def main(arguments: list[str]) -> int:
                 traceback.print_exception(error.__cause__)
             print(json.dumps({"error": str(error)}), file=report)
             return 1
+        # A pipe, because a signal that arrives in a thread of gRPC's does not wake a main thread that waits for a lock.
+        # Not before it serves: until then, SIGTERM ends an import that hangs.
+        told, tell = os.pipe()
+        os.set_blocking(tell, False)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.set_wakeup_fd(tell)
         print(json.dumps({"address": handle.address}), file=report)
     while signal.SIGTERM not in os.read(told, 64):
         continue

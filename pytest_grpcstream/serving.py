@@ -196,6 +196,7 @@ class _AsyncServer:
 
     def stop(self, grace: float) -> None:
         self._run(self._server.stop(grace))
+        del self._server  # grpc.aio ends its own thread with the last object of its kind
         self._end_loop()
 
     def _end_loop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ CLIENTS: Final = ("wire", "library")
 TIMEOUT: Final = 5.0
 QUIET: Final = 0.2
 STARTUP: Final = 20.0
+
+_FILES: Final = ("ca", "cert", "key")
+_METADATA: Final = "'key: value' in ASCII, with a lower-case key that neither begins with grpc- nor ends with -bin"
 
 _T = TypeVar("_T")
 
@@ -113,6 +117,8 @@ class _Sources:
         if os.environ.get(variable):
             return os.environ[variable], f"the environment variable {variable}"
         ini = str(self._config.getini(f"grpcstream_{name}") or "").strip()
+        if ini and name in _FILES and self._config.inipath is not None:
+            ini = str(self._config.inipath.parent / ini)  # wherever pytest was started, as pytest reads paths
         return (ini or None), f"the ini option grpcstream_{name}"
 
     def read(self, name: str, convert: Callable[[str], _T], valid: str) -> tuple[_T | None, str]:
@@ -140,9 +146,11 @@ class _Sources:
                 try:
                     yield metadata_field(text)
                 except ValueError as error:
-                    key = text.partition(":")[0]
-                    why = f": {error}" if str(error) else "; valid is 'key: value' in ASCII, with a lower-case key"
-                    raise SettingError(f"Invalid metadata {key!r} from {source}{why}") from None
+                    # What stands before a colon is shown only if it can be a key: else it may be a part of the value.
+                    key = re.match(r"[ ]*([\w.-]+):", text, re.ASCII)
+                    shown = f"metadata {key[1]!r}" if key else "metadata"
+                    why = f": {error}" if str(error) else f"; valid is {_METADATA}"
+                    raise SettingError(f"Invalid {shown} from {source}{why}") from None
 
     def seconds(self, name: str, default: float) -> float:
         value, _ = self.read(name, _seconds, "a number of seconds above 0 and at most 3600")
@@ -174,7 +182,7 @@ def read_settings(config: Any) -> Settings:
 
 def _security(sources: _Sources) -> Security:
     files: dict[str, Path | None] = {}
-    for name in ("ca", "cert", "key"):
+    for name in _FILES:
         files[name], source = sources.read(name, _file, "the path of a file that can be read")
         if files[name] is not None and not sources.flag("tls"):
             raise SettingError(f"{source} needs --grpcstream-tls")

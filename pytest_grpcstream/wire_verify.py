@@ -7,8 +7,9 @@ at all, and a response that is not whole, are a `Failure`.
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -24,6 +25,7 @@ from pytest_grpcstream.clients.wire import (
     WireStream,
     framed,
 )
+from pytest_grpcstream.clients.wire.transport import dial, server_name
 from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, Verdict
 from pytest_grpcstream.values import Point
 
@@ -136,6 +138,37 @@ def asked(
     stream = client.open("Record", headers=headers, shape=shape, stream_id=stream_id)
     stream.data(framed(PLAIN_REQUEST) if data is None else data, end_stream=True)
     return stream
+
+
+def uncompressed(headers: Headers) -> bytes:
+    """A header block of literal fields only (RFC 7541, section 6.2.2), for `Shape.block`.
+
+    Nothing is compressed and no table changes, so that any length of a field goes quickly.
+    """
+    return b"".join(b"\x00" + _literal(name) + _literal(value) for name, value in headers)
+
+
+def _literal(text: bytes) -> bytes:
+    """A string as RFC 7541, sections 5.1 and 5.2, writes it without Huffman coding."""
+    length, rest = len(text), b""
+    if length >= 127:
+        length, more = 127, length - 127
+        while more >= 128:
+            rest += bytes([more % 128 + 128])
+            more //= 128
+        rest += bytes([more])
+    return bytes([length]) + rest + text
+
+
+@contextlib.contextmanager
+def bare(client: WireClient, said: bytes = b"") -> Iterator[None]:
+    """A connection to the server of a client on which nothing is said but these bytes, not even the preface."""
+    transport = dial(client.address, client.timeout, client.context, server_name(client.authority))
+    try:
+        transport.send(said)
+        yield
+    finally:
+        transport.drop()
 
 
 # Verdicts ---------------------------------------------------------------------------------------------------------
