@@ -16,6 +16,8 @@ every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
 
 MESSAGES = (
     "plain ASCII",
+    "",
+    "two  blanks   in a row",
     "100% sure, %41 %zz %",
     "comma, semicolon; colon: \"quotes\" 'apostrophe' \\ = <html>",
     "caf\u00e9 cafe\u0301 \u05e9\u05dc\u05d5\u05dd",
@@ -84,7 +86,7 @@ def test_route_delivers_the_responses_before_the_abort(
     with grpcstream.route() as stream:
         for number in range(count):
             stream.send("before", number)
-        stream.send("!abort 0 enough", Code.NOT_FOUND)
+        stream.send("!abort 5 enough", Code.NOT_FOUND)  # the number is for List; here it is ignored
         for _ in range(count + grpcstream_traits.eager):
             verify.answer(stream)
         status, rest = stream.end(), stream.received - count - grpcstream_traits.eager
@@ -99,7 +101,7 @@ def test_an_abort_arrives_while_the_client_goes_on_sending(
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send("before", 1)
-        stream.send("!abort 0 no more", Code.RESOURCE_EXHAUSTED)
+        stream.send("!abort 3 no more", Code.RESOURCE_EXHAUSTED)  # the number is for List; here it is ignored
         for number in range(200):
             stream.send("late" * 50, number)
         verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")

@@ -87,13 +87,15 @@ def test_a_cancel_right_after_the_beginning_does_no_harm(
 @requirement("CANCEL-4", needs=("sleep",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_cancel_between_half_close_and_response_does_no_harm(
-    grpcstream: Client, method: str, grpcstream_traits: Traits
+    grpcstream: Client, method: str, grpcstream_traits: Traits, grpcstream_quiet: float
 ) -> None:
-    for _ in range(5):
-        with grpcstream.open(method) as stream:
-            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
-            stream.close_send()
-            stream.cancel()
+    streams = [grpcstream.open(method) for _ in range(5)]
+    for stream in streams:
+        stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+        stream.close_send()
+    verify.pause(grpcstream_quiet)
+    for stream in streams:
+        stream.cancel()
     verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled while their handlers slept")
 
 
@@ -209,6 +211,23 @@ def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
             stream.headers()
             stream.cancel()
     verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} Lists that were cancelled while they waited")
+
+
+@requirement("LOAD-8", needs=("sleep",))
+def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
+    grpcstream: Client,
+    grpcstream_connect: Callable[[], Client],
+    grpcstream_traits: Traits,
+    grpcstream_quiet: float,
+) -> None:
+    for _ in range(STORM // 50):
+        streams = [grpcstream.record() for _ in range(50)]
+        for stream in streams:
+            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+        verify.pause(grpcstream_quiet)
+        for stream in streams:
+            stream.cancel()
+    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} calls were cancelled in their sleep")
 
 
 @requirement("ROBUST-14", needs=("duplex",))

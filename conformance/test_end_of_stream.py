@@ -18,6 +18,12 @@ def test_list_ends_with_ok_after_its_last_response(grpcstream: Client) -> None:
         verify.fail_unless(stream.recv() is EOF, "the end of the stream for good", "something after it", stream)
 
 
+@requirement("EOF-17", needs=("finish",))
+def test_a_list_that_finishes_early_has_no_responses(grpcstream: Client) -> None:
+    with grpcstream.list("!finish", 3) as stream:
+        verify.responses(stream, [], "no responses")
+
+
 @requirement("EOF-5", needs=("duplex",))
 def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float) -> None:
     with grpcstream.route() as stream:

@@ -50,12 +50,25 @@ def test_binary_metadata_comes_back_as_trailing_metadata(grpcstream: Client, met
 
 @requirement("META-6", needs=("metadata",))
 def test_repeated_keys_keep_their_values_in_order(grpcstream: Client) -> None:
-    values = ["first", "second", "third"]
+    values = ["second", "first", "third"]
     with exchanged(grpcstream.open("List", metadata=[(INITIAL_KEY, value) for value in values])) as stream:
         # Several fields of one name may become one, joined by commas (RFC 9110 section 5.3).
         joined = ",".join(str(value) for value in stream.initial_metadata.all(INITIAL_KEY))
         got = [value.strip() for value in joined.split(",")]
         verify.fail_unless(got == values, f"the values {', '.join(values)}", joined or "no such key", stream)
+
+
+@requirement("META-6", needs=("metadata",))
+def test_repeated_binary_keys_keep_their_values_in_order(grpcstream: Client) -> None:
+    values = [b"\x02", b"\x01", b"\x03\x00"]
+    with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, value) for value in values])) as stream:
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, values)
+
+
+@requirement("META-10", needs=("metadata",))
+def test_empty_values_come_back(grpcstream: Client) -> None:
+    with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, b"")])) as stream:
+        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b""])
 
 
 @requirement("META-9")

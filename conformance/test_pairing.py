@@ -26,8 +26,8 @@ def test_record_is_answered_exactly_once(grpcstream: Client, count: int) -> None
 @requirement("PAIR-2", needs=("record",))
 def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
-        for number in range(3):
-            stream.send("not yet", number)
+        for number, name in enumerate(("not yet", "", "not yet")):
+            stream.send(name, number)
         verify.silent(stream, grpcstream_quiet, "the client has not half-closed")
         verify.only_answer(stream)
 
@@ -77,7 +77,7 @@ def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Clie
 
 
 @requirement("PAIR-11", needs=("echo", "record"))
-def test_a_record_knows_nothing_of_those_before(grpcstream: Client) -> None:
+def test_a_record_knows_nothing_of_those_before(grpcstream: Client, grpcstream_quiet: float) -> None:
     for words in (["a", "b", "c"], ["d"]):
         with grpcstream.record() as stream:
             for word in words:
@@ -85,6 +85,7 @@ def test_a_record_knows_nothing_of_those_before(grpcstream: Client) -> None:
             verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "its own requests")
     with grpcstream.record() as abandoned:
         abandoned.send("!echo abandoned")
+        verify.pause(grpcstream_quiet)
         abandoned.cancel()
     with grpcstream.record() as stream:
         stream.send("!echo fresh")

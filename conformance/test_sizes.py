@@ -45,6 +45,15 @@ def test_route_echoes_messages_around_frame_and_window_sizes(grpcstream: Client,
         verify.eof(stream)
 
 
+@requirement("SIZE-9", needs=("echo", "record"))
+def test_record_joins_messages_around_frame_and_window_sizes(grpcstream: Client) -> None:
+    with grpcstream.record() as stream:
+        for size in AROUND:
+            stream.send(f"!echo {sized(size)}", size)
+        expected = Point(",".join(sized(size) for size in AROUND), len(AROUND))
+        verify.same(stream, [verify.only_answer(stream)], [expected], "all requests whole")
+
+
 @requirement("SIZE-9", needs=("list",))
 @pytest.mark.parametrize("size", [16_384, 65_535])
 def test_list_returns_names_around_frame_and_window_sizes(grpcstream: Client, size: int) -> None:

@@ -50,9 +50,34 @@ def test_a_request_without_pt_does_not_take_the_server_down(
     with grpcstream.open(method) as stream:
         stream.send(None)
         stream.close_send()
-        stream.end()
+        points = stream.collect()
         verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request without pt")
         verify.status(stream, Code.INVALID_ARGUMENT, allowed=(Code.OK,), tolerated=other_errors(Code.INVALID_ARGUMENT))
+        if stream.status is not None and stream.status.ok and method == "Route":
+            answered = len(points) - grpcstream_traits.eager
+            verify.fail_unless(answered == 1, "an answer to the request, which counts as empty", f"{answered}", stream)
+
+
+@requirement("ROBUST-4")
+def test_a_request_without_pt_does_not_end_the_requests(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    with grpcstream.route() as stream:
+        for point in (Point("before", 1), None, Point("after", 2)):
+            stream.send(point)
+        stream.close_send()
+        answered = len(stream.collect()) - grpcstream_traits.eager
+        if stream.status is not None and stream.status.ok:
+            verify.fail_unless(answered == 3, "3 answers, or INVALID_ARGUMENT", f"{answered} answers and OK", stream)
+
+
+@requirement("ROBUST-4", needs=("echo", "record"))
+def test_a_request_without_pt_is_counted_or_refused(grpcstream: Client) -> None:
+    with grpcstream.record() as stream:
+        for point in (Point("!echo before", 1), None, Point("!echo after", 2)):
+            stream.send(point)
+        stream.close_send()
+        points = stream.collect()
+        if stream.status is not None and stream.status.ok:
+            verify.same(stream, points, [Point("before,,after", 3)], "the empty request counted, or INVALID_ARGUMENT")
 
 
 @requirement("ROBUST-4")
