@@ -82,15 +82,14 @@ class KeptTarget:
         if self._running is None or self._error is not None:
             return None
         reason = self._running.exit_reason()
-        if reason is None:
-            due = time.monotonic() + GONE
-            while not reach.accepts(self._running.address):
-                if time.monotonic() > due:
-                    reason = f"{self._running.address} accepts no connections any more"
-                    break
-                time.sleep(0.05)
-        if reason is None and self._running.launched:
+        due = time.monotonic() + GONE
+        while reason is None and not reach.accepts(self._running.address):
+            # A process that just died is better told by how it ended, which may take a moment to be known.
             reason = self._running.exit_reason()
+            if reason is None and time.monotonic() > due:
+                reason = f"{self._running.address} accepts no connections any more"
+            elif reason is None:
+                time.sleep(0.05)
         if reason is not None:
             self.deaths += 1
         return reason

@@ -68,6 +68,7 @@ def check(address: str, timeout: float) -> None:
                     break
                 received += data
         except TimeoutError:
+            _recognise(address, received)
             raise TargetError(
                 f"{address} accepts connections but answered the HTTP/2 connection preface with "
                 f"{f'only {printable(received)}' if received else 'nothing'} within {timeout:g} s"
@@ -78,11 +79,18 @@ def check(address: str, timeout: float) -> None:
     _judge(address, received)
 
 
-def _judge(address: str, received: bytes) -> None:
+def _recognise(address: str, received: bytes) -> None:
+    """Name the protocols that are often met in place of HTTP/2."""
     if received.startswith(b"HTTP/1."):
-        raise TargetError(f"{address} speaks HTTP/1, not HTTP/2: it answered {printable(received.splitlines()[0])}")
+        answer = printable(received.splitlines()[0])
+        raise TargetError(f"{address} speaks HTTP/1, not HTTP/2: it answered {answer}") from None
     if received[:1] in (b"\x15", b"\x16") and received[1:2] == b"\x03":
-        raise TargetError(f"{address} speaks TLS; only plaintext HTTP/2 (h2c with prior knowledge) is supported")
+        told = f"{address} speaks TLS; only plaintext HTTP/2 (h2c with prior knowledge) is supported"
+        raise TargetError(told) from None
+
+
+def _judge(address: str, received: bytes) -> None:
+    _recognise(address, received)
     if not received:
         raise TargetError(f"{address} closed the connection on the HTTP/2 connection preface")
     # RFC 9113 section 3.4: the server connection preface is a SETTINGS frame, which must come first.

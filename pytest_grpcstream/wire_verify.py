@@ -127,16 +127,19 @@ def asked(
     shape: Shape = _PLAIN,
     stream_id: int | None = None,
 ) -> WireStream:
-    """A Record of one request with its half-close, sent whatever the server makes of it.
+    """A Record of one request with its half-close; when the server ends it before, the rest is not sent.
 
     Arguments:
         headers: the request headers in place of the usual ones.
         data: the message in place of a plain one, with its prefix.
         shape: how the header block goes on the wire.
         stream_id: an identifier in place of the next odd one.
+
+    Raises:
+        OperationTimeout: the server's window stayed shut.
     """
     stream = client.open("Record", headers=headers, shape=shape, stream_id=stream_id)
-    stream.data(framed(PLAIN_REQUEST) if data is None else data, end_stream=True)
+    stream.write(framed(PLAIN_REQUEST) if data is None else data, end_stream=True)
     return stream
 
 

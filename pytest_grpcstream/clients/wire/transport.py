@@ -120,11 +120,7 @@ class Transport:
         if self._closed:
             return
         self._closed = True
-        self._shut()
-        with contextlib.suppress(OSError):  # a broken connection has nothing to read
-            for _ in range(64):  # unread bytes would turn the FIN into a RST
-                if not self.recv():
-                    break
+        self._shut()  # closing alone would send a RST in place of the FIN if something is unread
         self._socket.close()
 
     def reset(self) -> None:
@@ -154,12 +150,15 @@ def dial(
         require_alpn: whether the server must select ``h2``.
 
     Raises:
-        TargetError: nothing listens there, TLS failed, or the server does not select ``h2``.
+        TargetError: it is no address, nothing listens there, TLS failed, or the server does not select ``h2``.
     """
     try:
         channel = connect(address, timeout)
     except OSError as error:
         raise TargetError(f"nothing answers at {address}: {error.strerror or error}") from None
+    except ValueError:
+        shown = printable(address)
+        raise TargetError(f"{shown} is no address: use host:port, [::1]:port or unix:path") from None
     if channel.family != socket.AF_UNIX:
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is None:

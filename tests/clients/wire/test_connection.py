@@ -1,0 +1,233 @@
+"""The connection itself: PING, SETTINGS, GOAWAY, and the server's limit of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from clients.wire.peers import Frame, Peer, hold, scripted
+from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, SettingCodes, WireClient
+from pytest_grpcstream.errors import OperationTimeout
+from pytest_grpcstream.values import EOF, Code
+
+Connect = Callable[..., WireClient]
+
+
+# PING and SETTINGS ------------------------------------------------------------------------------------------------
+
+
+def test_a_ping_is_answered_and_timed(client: WireClient) -> None:
+    """A PING comes back from both stacks, also while a stream is open."""
+    with client.route() as stream:
+        stream.send("a", 1)
+        stream.recv()
+        seconds = client.connection.ping(b"12345678")
+        assert seconds is not None
+        assert 0 <= seconds < 2
+
+
+def test_an_unanswered_ping_is_none(connected: Connect) -> None:
+    """When no answer comes in time the PING tells so and nothing else happens."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        hold(peer)
+
+    with scripted(script) as address:
+        connection = connected(address).connect()
+        assert connection.ping(timeout=0.1) is None
+        assert connection.closed is None
+
+
+def test_the_servers_pings_and_settings_are_answered(connected: Connect) -> None:
+    """PING and SETTINGS of the server are acknowledged in order, with the same payload, and no ACK is answered."""
+    seen: list[Frame] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.until_kind(FrameType.SETTINGS, ack=True)
+        peer.send(FrameType.PING, payload=b"first---")
+        peer.send(FrameType.SETTINGS, payload=b"")
+        peer.send(FrameType.PING, Flag.ACK, payload=b"unasked-")
+        peer.send(FrameType.PING, payload=b"second--")
+        seen.extend(peer.read() for _ in range(3))
+        peer.send(FrameType.PING, payload=b"third---")
+        seen.append(peer.read())
+
+    with scripted(script) as address:
+        connected(address).connect().await_close(2)
+    assert [(one.kind, one.flags, one.payload) for one in seen] == [
+        (FrameType.PING, Flag.ACK, b"first---"),
+        (FrameType.SETTINGS, Flag.ACK, b""),
+        (FrameType.PING, Flag.ACK, b"second--"),
+        (FrameType.PING, Flag.ACK, b"third---"),
+    ]
+
+
+def test_a_test_may_leave_them_unanswered(connected: Connect) -> None:
+    """With the options off neither PING nor SETTINGS is acknowledged."""
+    seen: list[Frame] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.send(FrameType.PING, payload=b"anything")
+        seen.append(peer.until_kind(FrameType.PING))
+        hold(peer)
+
+    with scripted(script) as address:
+        connection = connected(address, answer_pings=False, acknowledge_settings=False).connect()
+        connection.send_ping(b"mine----")
+        connection.watch(0.1)
+    assert [one.payload for one in seen] == [b"mine----"]
+
+
+def test_the_preface_and_the_first_settings_are_of_choice(connected: Connect) -> None:
+    """Order, repetition and unknown identifiers of the first SETTINGS go out as given; the preface too."""
+    raw: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        raw.append(peer.socket.recv(65536))
+
+    settings = [(SettingCodes.INITIAL_WINDOW_SIZE, 5), (0x5A5A, 1), (SettingCodes.INITIAL_WINDOW_SIZE, 7)]
+    with scripted(script) as address:
+        client = connected(address, preface=b"no preface", settings=settings, await_settings=False)
+        assert client.connect().await_close() is not None
+    assert raw[0].startswith(b"no preface\x00\x00\x12\x04\x00\x00\x00\x00\x00")
+    assert raw[0].endswith(b"\x00\x04\x00\x00\x00\x05\x5a\x5a\x00\x00\x00\x01\x00\x04\x00\x00\x00\x07")
+
+
+def test_settings_may_change_in_the_middle_of_streams(client: WireClient) -> None:
+    """A SETTINGS frame during a Route is acknowledged, and the Route goes on."""
+    with client.route() as stream:
+        stream.send("before", 1)
+        assert stream.recv() == ("before", 0)
+        client.connection.send_settings({SettingCodes.HEADER_TABLE_SIZE: 0, 0x5A5A: 3})
+        assert client.connection.await_settings_ack()
+        stream.send("after", 2)
+        assert stream.recv() == ("after", 1)
+    for _ in range(3):
+        assert client.list("again", 1).collect() == [("again", 0)]
+    assert not client.connection.violations
+
+
+def test_what_the_server_set_is_known(connected: Connect) -> None:
+    """The settings of the server are there to be looked at."""
+
+    def script(peer: Peer) -> None:
+        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 7), (0x99, 1)])
+        hold(peer)
+
+    with scripted(script) as address:
+        settings = connected(address).connect().server_settings
+        assert settings == {SettingCodes.MAX_CONCURRENT_STREAMS: 7, 0x99: 1}
+
+
+def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
+    """SETTINGS_MAX_CONCURRENT_STREAMS is obeyed: the third stream is opened when one of two has ended."""
+
+    def script(peer: Peer) -> None:
+        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 2)])
+        while True:
+            got = peer.until(lambda one: one.end_stream)
+            peer.answer(got.stream_id)
+
+    with scripted(script) as address:
+        client = connected(address)
+        first, second = client.route(), client.route()
+        client.connection.timeout = 0.2
+        with pytest.raises(OperationTimeout, match="SETTINGS_MAX_CONCURRENT_STREAMS is 2"):
+            client.route()
+        client.connection.timeout = 5
+        first.close_send()
+        assert first.end().ok
+        third = client.route()
+        for stream in (second, third):
+            stream.close_send()
+            assert stream.end().ok
+
+
+def test_a_test_may_open_more_streams_than_allowed(connected: Connect) -> None:
+    """Without obedience every stream is opened at once."""
+
+    def script(peer: Peer) -> None:
+        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 1)])
+        for _ in range(3):
+            stream_id = peer.until_kind(FrameType.HEADERS).stream_id
+            if stream_id > 1:
+                peer.send(FrameType.RST_STREAM, 0, stream_id, int(ErrorCodes.REFUSED_STREAM).to_bytes(4, "big"))
+        hold(peer)
+
+    with scripted(script) as address:
+        client = connected(address, obey_stream_limit=False)
+        streams = [client.route() for _ in range(3)]
+        assert streams[2].await_end().status.code == Code.UNAVAILABLE
+        assert streams[1].await_reset() == ErrorCodes.REFUSED_STREAM
+        assert streams[0].ended is None
+
+
+# GOAWAY -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_goaway_of_this_client_does_not_end_its_streams(grpcio_address: str, connected: Connect) -> None:
+    """GOAWAY in the middle of a Route is sent, and the Route goes on to its end."""
+    client = connected(grpcio_address)
+    with client.route() as stream:
+        stream.send("before", 1)
+        assert stream.recv() == ("before", 0)
+        client.connection.goaway(ErrorCodes.NO_ERROR, debug=b"leaving")
+        stream.send("after", 1)
+        assert stream.recv() == ("after", 1)
+        stream.close_send()
+        assert stream.recv() is EOF
+
+
+def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connect) -> None:
+    """GOAWAY ends the streams it excludes with UNAVAILABLE; a new RPC gets a new connection."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.until(lambda one: one.stream_id == 3)
+        payload = (1).to_bytes(4, "big") + bytes(4) + b"max_age"
+        peer.send(FrameType.GOAWAY, payload=payload)
+        peer.until(lambda one: one.end_stream)
+        peer.answer(1)
+        hold(peer)
+
+    def second(peer: Peer) -> None:
+        peer.answer(peer.accept())
+        hold(peer)
+
+    with scripted(script, second) as address:
+        client = connected(address)
+        kept, excluded = client.route(), client.route()
+        ended = excluded.await_end()
+        assert (ended.origin, ended.status.code) == (Origin.GOAWAY, Code.UNAVAILABLE)
+        assert "max_age" in ended.status.message
+        goaway = client.connection.await_goaway()
+        assert goaway is not None
+        assert (goaway.last_stream_id, goaway.code, goaway.debug) == (1, 0, b"max_age")
+        kept.close_send()
+        assert kept.end().ok
+        with client.route() as stream:
+            stream.close_send()
+            assert stream.end().ok
+        assert len(client.connections) == 2
+
+
+def test_a_stream_may_be_opened_on_a_connection_that_takes_none(connected: Connect) -> None:
+    """A test that wants to see what a server does with a stream after its GOAWAY names the connection."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.send(FrameType.GOAWAY, payload=(2**31 - 1).to_bytes(4, "big") + bytes(4))
+        peer.answer(peer.until(lambda one: one.end_stream).stream_id)
+        hold(peer)
+
+    with scripted(script) as address:
+        client = connected(address)
+        connection = client.connect()
+        assert connection.await_goaway() is not None
+        with client.open("Route", connection=connection) as stream:
+            stream.close_send()
+            assert stream.end().ok

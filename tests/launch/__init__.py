@@ -1,0 +1,1 @@
+"""Tests of how targets are named, started, watched and ended."""

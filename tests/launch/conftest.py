@@ -1,0 +1,46 @@
+"""Fixtures of the launcher's tests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from launch.witness import Witness, witness
+from pytest_grpcstream import launch
+from pytest_grpcstream.targets import parse
+
+Start = Callable[..., launch.Running]
+
+
+@pytest.fixture
+def seen() -> Iterator[Witness]:
+    """A witness of the processes that a test starts."""
+    with witness() as made:
+        yield made
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the target of a text; what a test leaves running is ended after it."""
+    started: list[launch.Running] = []
+
+    def start(text: str, timeout: float = 20.0) -> launch.Running:
+        started.append(launch.start(parse(text), timeout=timeout))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of this process and those that it starts."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder

@@ -1,0 +1,222 @@
+"""Servicers named by their import path are served in a process of their own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launch.conftest import Start
+from launch.test_serving import client, name_of
+from launch.witness import LIMIT, Witness
+from pytest_grpcstream import TargetError, reach
+from pytest_grpcstream.launch import GRACE
+from pytest_grpcstream.targets import REFERENCE
+
+PROTO = """
+syntax = "proto3";
+package proto;
+service StreamService { rpc Route(stream StreamRequest) returns (stream StreamResponse) {} }
+message StreamPoint { string name = 1; int32 value = 2; }
+message StreamRequest { StreamPoint pt = 1; }
+message StreamResponse { StreamPoint pt = 1; }
+"""
+GENERATED = '''
+import stream_pb2
+import stream_pb2_grpc
+
+
+class StreamService(stream_pb2_grpc.StreamServiceServicer):
+    def Route(self, requests, context):
+        for request in requests:
+            assert isinstance(request, stream_pb2.StreamRequest), type(request)
+            yield stream_pb2.StreamResponse(pt=stream_pb2.StreamPoint(name=__name__))
+'''
+
+
+@pytest.mark.parametrize(
+    ("attribute", "name"),
+    [
+        ("Plain", "class"),
+        ("Holder.Inner", "attribute of an attribute"),
+        ("function", "function of a server"),
+        ("async_function", "async class"),
+    ],
+)
+def test_a_servicer_is_served_by_its_import_path(start: Start, attribute: str, name: str) -> None:
+    """Every form that can be served in this process can be served in another one."""
+    running = start(f"launch.servicers:{attribute}")
+    assert name_of(running.address) == name
+    assert running.description == f"launch.servicers:{attribute}, started at {running.address}"
+    assert running.launched
+
+
+@pytest.mark.parametrize("text", ["reference", "reference:aio"])
+def test_the_reference_is_served_by_its_name(start: Start, text: str) -> None:
+    """It needs no path, and is said to be what it is."""
+    running = start(text)
+    with client(running.address) as connected, connected.list("ping", 5) as stream:
+        assert stream.collect()[0] == ("ping", 5)
+    assert running.description == f"the bundled reference, started at {running.address}"
+    assert REFERENCE not in running.description
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def generated(project: Path) -> Path:
+    """A project with generated code of its own, as somebody has it who has a StreamService already."""
+    source = project / "stream.proto"
+    source.write_text(PROTO, encoding="utf-8")
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=.", "--grpc_python_out=.", source.name]
+    subprocess.run(command, cwd=project, check=True, timeout=60)
+    package = project / "my_pkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "server.py").write_text(GENERATED, encoding="utf-8")
+    return project
+
+
+@pytest.mark.usefixtures("generated")
+def test_a_servicer_on_generated_code_keeps_its_own_messages(start: Start) -> None:
+    """Its base class says how it is registered; its messages and ours have the same names and never meet."""
+    running = start("my_pkg.server:StreamService")
+    assert name_of(running.address) == "my_pkg.server"
+
+
+def test_a_module_is_found_in_the_current_folder(start: Start, project: Path) -> None:
+    """It needs no installation and no PYTHONPATH, and imports its neighbours as it would when it is run there."""
+    (project / "neighbour.py").write_text("NAME = 'from the current folder'", encoding="utf-8")
+    (project / "server.py").write_text(
+        "import neighbour\nfrom launch.servicers import Plain\n\ndef make():\n    return Plain(neighbour.NAME)\n",
+        encoding="utf-8",
+    )
+    assert name_of(start("server:make").address) == "from the current folder"
+
+
+@pytest.fixture
+def failing(project: Path) -> Iterator[Path]:
+    """A project whose modules cannot be imported, each for another reason."""
+    sources = {
+        "raises": "raise ValueError('bad\\nconfig \\x1b[31m')",
+        "needs": "import not_installed",
+        "exits": "import sys; sys.exit('go away')",
+        "kills": "import os; print('so long', flush=True); os.kill(os.getpid(), 9)",
+        "hangs": "import threading; print('connecting', flush=True); threading.Event().wait()",
+    }
+    for name, source in sources.items():
+        (project / f"{name}.py").write_text(source, encoding="utf-8")
+    shutil.rmtree(project / "__pycache__", ignore_errors=True)
+    return project
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        (
+            "raises:X",
+            "target raises:X could not be served: importing 'raises' failed: ValueError: bad\\nconfig \\x1b[31m",
+            "config \\x1b[31m",
+        ),
+        (
+            "needs:X",
+            "target needs:X could not be served: importing 'needs' failed: No module named 'not_installed'",
+            "ModuleNotFoundError: No module named 'not_installed'",
+        ),
+        ("exits:X", "target exits:X could not be served: it exited with code 1", "go away"),
+        ("kills:X", "target kills:X could not be served: it was ended by SIGKILL", "so long"),
+        (
+            "launch.servicers:broken",
+            "target launch.servicers:broken could not be served: launch.servicers:broken() raised ConnectionError: no "
+            "database",
+            "ConnectionError: no database",
+        ),
+    ],
+)
+def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, text: str, first: str, last: str) -> None:
+    """The first line says why, the output below shows where."""
+    began = time.monotonic()
+    with pytest.raises(TargetError) as failed:
+        start(text, timeout=60)
+    lines = str(failed.value).splitlines()
+    assert time.monotonic() - began < LIMIT
+    assert lines[:2] == [first, "--- its output ---"]
+    assert lines[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "no_such:X",
+            "target no_such:X could not be served: there is no module 'no_such' to import; it is looked for in the "
+            "current folder and on PYTHONPATH",
+        ),
+        (
+            "launch.servicers:Missing",
+            "target launch.servicers:Missing could not be served: module 'launch.servicers' has no attribute 'Missing'",
+        ),
+        (
+            "launch.servicers:NoMethods",
+            "target launch.servicers:NoMethods could not be served: launch.servicers:NoMethods made a NoMethods, which "
+            "is no servicer: it has none of the methods List, Record, Route",
+        ),
+    ],
+)
+def test_what_is_not_there_is_one_line(start: Start, text: str, message: str) -> None:
+    """A wrong path needs no traceback."""
+    with pytest.raises(TargetError) as failed:
+        start(text)
+    assert str(failed.value) == message
+
+
+@pytest.mark.usefixtures("failing")
+def test_an_import_that_hangs_is_ended(start: Start) -> None:
+    """After the startup timeout the message says so, with the output up to then, and nothing waits for the grace."""
+    began = time.monotonic()
+    with pytest.raises(TargetError) as failed:
+        start("hangs:X", timeout=2)
+    lines = str(failed.value).splitlines()
+    assert time.monotonic() - began < 2 + GRACE
+    assert lines == ["target hangs:X did not serve within 2 s", "--- its output ---", "connecting"]
+
+
+def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness) -> None:
+    """Also one with a thread that never ends and a child process of its own."""
+    (project / "busy.py").write_text(
+        "import socket, subprocess, sys, threading\n"
+        f"socket_of_this = socket.create_connection(('127.0.0.1', {seen.port}))\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        f"child = 'import socket, threading; s = socket.create_connection((\"127.0.0.1\", {seen.port})); '\n"
+        "subprocess.Popen([sys.executable, '-S', '-c', child + 'threading.Event().wait()'])\n"
+        "from launch.servicers import Plain\n",
+        encoding="utf-8",
+    )
+    running = start("busy:Plain")
+    seen.await_lives(2)
+    with client(running.address) as connected, connected.route() as stream:
+        stream.send("open", 1)
+        stream.take(1)
+        running.stop()
+        assert not stream.end().ok
+    seen.await_ends()
+    assert not reach.accepts(running.address)
+
+
+def test_a_servicer_s_output_can_be_read(start: Start, project: Path) -> None:
+    """What it prints is kept for the report of its death."""
+    (project / "chatty.py").write_text("print('hello')\nfrom launch.servicers import Plain\n", encoding="utf-8")
+    assert start("chatty:Plain").output() == "hello"

@@ -1,0 +1,321 @@
+"""Mutants that end a stream too early, too late, not at all or with the wrong status."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+from collections.abc import Iterator
+
+import grpc
+
+from mutants.base import USES_LIST, USES_ROUTE, Mutant, ReadAhead
+from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
+from servers.calls import Call
+
+
+class ListNeverEnds(Mutant):
+    """List stays open after its last response."""
+
+    killed_by = "EOF-1"
+    also = USES_LIST  # every List shows it
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, and then silence."""
+        yield from super().list_responses(call, point)
+        call.over.wait()
+
+
+class NegativeListsAreLong(Mutant):
+    """List counts a negative value as a very large number of responses."""
+
+    killed_by = "ORD-1"
+
+    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
+        """The usual responses, almost without an end from a negative value on."""
+        count = self.LIST_RESPONSES if base >= 0 else base % 2**32
+        return self.series(name, max(base, 0), count)
+
+
+class ListEndsWithError(Mutant):
+    """List sends everything and then ends with UNKNOWN."""
+
+    killed_by = "EOF-1"
+    also = USES_LIST  # every List shows it
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, and then an error."""
+        yield from super().list_responses(call, point)
+        self.abort(call, grpc.StatusCode.UNKNOWN, "EOF")
+
+
+class ListEndsWithEmptyResponse(Mutant):
+    """List marks its end by a response without a point."""
+
+    killed_by = "ORD-1"
+    also = USES_LIST  # every List shows it
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses and an empty one."""
+        yield from super().list_responses(call, point)
+        yield StreamResponse()
+
+
+class ListRepeatsTheLast(Mutant):
+    """List sends its last response again before it ends."""
+
+    killed_by = "ORD-1"
+    also = USES_LIST  # every List shows it
+
+    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
+        """The usual responses, the last one twice."""
+        last = None
+        for response in super().usual_series(name, base):
+            yield response
+            last = response
+        if last is not None:
+            yield last
+
+
+class ListStopsAt256(Mutant):
+    """List ends with OK after 256 responses, whatever was asked for."""
+
+    killed_by = "ORD-4"
+    also = frozenset({"ORD-13", "FLOW-13"})  # long Lists are counted there too
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The first 256 responses."""
+        yield from itertools.islice(super().list_responses(call, point), 256)
+
+
+class RouteIgnoresHalfClose(Mutant):
+    """Route stays open after the client's half-close."""
+
+    killed_by = "HALF-1"
+    also = USES_ROUTE  # every Route shows it
+
+    def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
+        """The responses; a half-close is no reason to end."""
+        half_closed = False
+
+        def told() -> Iterator[StreamPoint]:
+            nonlocal half_closed
+            yield from points
+            half_closed = True
+
+        yield from super().route_responses(call, told())
+        if half_closed:
+            call.over.wait()
+
+
+class RouteEndsWithError(Mutant):
+    """Route answers everything and then takes the half-close for a cancel."""
+
+    killed_by = "HALF-1"
+    also = USES_ROUTE  # every Route shows it
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; their end is an error on Route."""
+        yield from super().points(call, requests)
+        if call.method == "Route":
+            self.abort(call, grpc.StatusCode.CANCELLED, "the client closed the stream")
+
+
+class RouteTakesItsTime(Mutant):
+    """Route ends only seven seconds after the half-close."""
+
+    killed_by = "HALF-1"
+    also = USES_ROUTE  # every Route shows it
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points, and on Route a long pause."""
+        yield from super().points(call, requests)
+        if call.method == "Route":
+            call.over.wait(7)
+
+
+class EmptyRouteHangs(Mutant):
+    """A Route without requests stays open after the half-close."""
+
+    killed_by = "EOF-13"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route there must be one."""
+        count = 0
+        for point in super().points(call, requests):
+            count += 1
+            yield point
+        if call.method == "Route" and not count:
+            call.over.wait()
+
+
+class EmptyRouteFails(Mutant):
+    """A Route without requests ends with INTERNAL."""
+
+    killed_by = "EOF-13"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route there must be one."""
+        count = 0
+        for point in super().points(call, requests):
+            count += 1
+            yield point
+        if call.method == "Route" and not count:
+            self.abort(call, grpc.StatusCode.INTERNAL, "no request")
+
+
+class EmptyRouteIsAnswered(Mutant):
+    """A Route without requests gets a response, though the server is not eager."""
+
+    killed_by = "HALF-4"
+    also = USES_ROUTE  # it passes for eager, and then never speaks first
+
+    def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
+        """The responses, or one."""
+        none = True
+        for response in super().route_responses(call, points):
+            none = False
+            yield response
+        if none:
+            yield self.response(self.ROUTE_NAME, 0)
+
+
+class RouteSaysGoodbye(Mutant):
+    """Route sends one response more after the half-close."""
+
+    killed_by = "HALF-4"
+    also = USES_ROUTE  # every Route shows it
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points, and on Route one that nobody sent."""
+        yield from super().points(call, requests)
+        if call.method == "Route":
+            yield StreamPoint(name="goodbye")
+
+
+class RouteEndsAfterThree(Mutant):
+    """Route ends with OK after three responses, while the client is still sending."""
+
+    killed_by = "HALF-4"
+    also = USES_ROUTE  # every Route of more than three messages is cut
+
+    def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
+        """The first three responses."""
+        yield from itertools.islice(super().route_responses(call, points), 3)
+
+
+class RouteTakesEmptyNameForTheEnd(Mutant):
+    """Route takes a request with an empty name for the end of the requests."""
+
+    killed_by = "HALF-1"
+    survives = "no Route gets a request with an empty name"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route up to one without a name."""
+        for point in super().points(call, requests):
+            if call.method == "Route" and not point.name:
+                return
+            yield point
+
+
+class RecordTakesEmptyNameForTheEnd(Mutant):
+    """Record takes a request with an empty name for the end of the requests."""
+
+    killed_by = "PAIR-2"
+    survives = "no Record gets a request with an empty name"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Record up to one without a name."""
+        for point in super().points(call, requests):
+            if call.method == "Record" and not point.name:
+                return
+            yield point
+
+
+class FinishedListIsAnswered(Mutant):
+    """List sends its usual responses where it should end without any."""
+
+    killed_by = "PAIR-9"
+    survives = "no List is asked to finish"
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, also for an early end."""
+        if self.directive(call, point).word == "!finish":
+            yield from self.usual_series(point.name, point.value)
+        else:
+            yield from super().list_responses(call, point)
+
+
+class FinishedListFails(Mutant):
+    """List takes having no response for an error."""
+
+    killed_by = "PAIR-9"
+    survives = "no List is asked to finish"
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, or an error."""
+        count = 0
+        for response in super().list_responses(call, point):
+            yield response
+            count += 1
+        if not count and self.directive(call, point).word == "!finish":
+            self.abort(call, grpc.StatusCode.INTERNAL, "no response was sent")
+
+
+class RouteTakesSilenceForTheEnd(Mutant):
+    """Route ends with OK when no request comes for 0.15 seconds."""
+
+    killed_by = "EOF-5"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route up to the first pause."""
+        if call.method != "Route":
+            yield from super().points(call, requests)
+            return
+        ahead = ReadAhead(call, requests, self.point)
+        with contextlib.suppress(queue.Empty):
+            yield from ahead.until_silence(0.15)
+
+
+class RecordTakesSilenceForTheEnd(Mutant):
+    """Record answers when no request comes for 0.15 seconds."""
+
+    killed_by = "EOF-5"
+    also = frozenset({"CANCEL-2", "PAIR-2"})  # where nothing is sent for a while as well
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Record up to the first pause."""
+        if call.method != "Record":
+            yield from super().points(call, requests)
+            return
+        ahead = ReadAhead(call, requests, self.point)
+        with contextlib.suppress(queue.Empty):
+            yield from ahead.until_silence(0.15)
+
+
+class EmptyRecordHangs(Mutant):
+    """A Record without requests is never answered."""
+
+    killed_by = "EOF-14"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Record there must be one."""
+        count = 0
+        for point in super().points(call, requests):
+            count += 1
+            yield point
+        if call.method == "Record" and not count:
+            call.over.wait()
+
+
+class RecordTakesCancelForHalfClose(Mutant):
+    """Record commits what it has read when the client goes away, as if that were the half-close."""
+
+    killed_by = "CANCEL-2"
+
+    class CALL(Call):
+        """An RPC; a Record always ends well."""
+
+        def went_away(self) -> bool:
+            """Whether the client's going away ended it: never for Record."""
+            return self.method != "Record" and super().went_away()

@@ -1,0 +1,266 @@
+"""Mutants that lose, move, mix or corrupt metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import grpc
+
+from mutants.base import Mutant
+from pytest_grpcstream.messages import StreamPoint, StreamRequest
+from servers.calls import Call
+from servers.correct import ECHO_INITIAL, ECHO_TRAILING
+
+Pairs: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+class _Echoes(Mutant):
+    """Gives metadata back in two steps that can be got wrong one by one."""
+
+    def echo_metadata(self, call: Call) -> None:
+        """Give back the metadata that asks for it."""
+        metadata = tuple(call.context.invocation_metadata())
+        initial = self.initial(call, tuple((key, value) for key, value in metadata if key == ECHO_INITIAL))
+        trailing = self.trailing(call, tuple((key, value) for key, value in metadata if key == ECHO_TRAILING))
+        if initial:
+            call.context.send_initial_metadata(initial)
+        if trailing:
+            call.context.set_trailing_metadata(trailing)
+
+    def initial(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata."""
+        return pairs
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata."""
+        return pairs
+
+
+class InitialComesAsTrailing(Mutant):
+    """What belongs into the initial metadata comes with the trailing metadata."""
+
+    killed_by = "META-17"
+    also = frozenset({"META-1", "META-6", "META-16", "META-18"})  # it is missing where it belongs
+
+    def echo_metadata(self, call: Call) -> None:
+        """Give back all of it as trailing metadata."""
+        metadata = call.context.invocation_metadata()
+        call.context.set_trailing_metadata(tuple((k, v) for k, v in metadata if k in (ECHO_INITIAL, ECHO_TRAILING)))
+
+
+class TrailingComesAsInitial(Mutant):
+    """What belongs into the trailing metadata comes with the initial metadata."""
+
+    killed_by = "META-17"
+    also = frozenset({"META-2", "META-6", "ABORT-13", "META-18"})  # it is missing where it belongs
+
+    def echo_metadata(self, call: Call) -> None:
+        """Give back all of it as initial metadata."""
+        metadata = call.context.invocation_metadata()
+        back = tuple((key, value) for key, value in metadata if key in (ECHO_INITIAL, ECHO_TRAILING))
+        if back:
+            call.context.send_initial_metadata(back)
+
+
+class TrailingIsInBothPlaces(_Echoes):
+    """The trailing metadata comes with the initial metadata as well."""
+
+    killed_by = "META-17"
+
+    def echo_metadata(self, call: Call) -> None:
+        """Give back the metadata, the trailing one twice."""
+        metadata = call.context.invocation_metadata()
+        back = tuple((key, value) for key, value in metadata if key in (ECHO_INITIAL, ECHO_TRAILING))
+        if back:
+            call.context.send_initial_metadata(back)
+        call.context.set_trailing_metadata(tuple((key, value) for key, value in back if key == ECHO_TRAILING))
+
+
+class ListEchoesNoInitialMetadata(_Echoes):
+    """List loses the initial metadata."""
+
+    killed_by = "META-1"
+    also = frozenset({"META-16", "META-17", "META-18", "META-6"})  # wherever List is asked for it
+
+    def initial(self, call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata, none for List."""
+        return () if call.method == "List" else pairs
+
+
+class RecordEchoesNoTrailingMetadata(_Echoes):
+    """Record loses the trailing metadata."""
+
+    killed_by = "META-2"
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # wherever Record is asked for it
+
+    def trailing(self, call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata, none for Record."""
+        return () if call.method == "Record" else pairs
+
+
+class InitialMetadataIsLowered(_Echoes):
+    """The values of initial metadata become lower-case."""
+
+    killed_by = "META-1"
+
+    def initial(self, call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata in lower case."""
+        return tuple((key, value.lower()) for key, value in super().initial(call, pairs))
+
+
+class BinaryIsTakenForText(_Echoes):
+    """Binary metadata that is no UTF-8 is corrupted."""
+
+    killed_by = "META-2"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata by way of text."""
+        return tuple((key, _bytes(value).decode("utf-8", "replace").encode()) for key, value in pairs)
+
+
+class BinaryEndsAtNul(_Echoes):
+    """Binary metadata is cut at its first zero byte."""
+
+    killed_by = "META-2"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata as C strings."""
+        return tuple((key, _bytes(value).partition(b"\0")[0]) for key, value in pairs)
+
+
+class BinaryLosesItsPadding(_Echoes):
+    """Binary metadata whose length is no multiple of three loses its last byte."""
+
+    killed_by = "META-2"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata, some of it cut."""
+        return tuple((key, value if len(value) % 3 == 0 else _bytes(value)[:-1]) for key, value in pairs)
+
+
+class EmptyBinaryIsDropped(_Echoes):
+    """An empty value of binary metadata is dropped."""
+
+    killed_by = "META-2"
+    survives = "no empty value is sent"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata that has a value."""
+        return tuple((key, value) for key, value in pairs if value)
+
+
+class LongBinaryIsCut(_Echoes):
+    """Binary metadata is cut after 255 bytes."""
+
+    killed_by = "META-2"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata, cut."""
+        return tuple((key, value[:255]) for key, value in pairs)
+
+
+class RepeatedKeysCollapse(_Echoes):
+    """Of the values of a repeated key only the last comes back."""
+
+    killed_by = "META-6"
+
+    def initial(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata by way of a dictionary."""
+        return tuple(dict(pairs).items())
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata by way of a dictionary."""
+        return tuple(dict(pairs).items())
+
+
+class RepeatedKeysAreSorted(_Echoes):
+    """The values of a repeated key come back in the order of their values."""
+
+    killed_by = "META-6"
+    survives = "the values are sent in the order of the alphabet"
+
+    def initial(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata, sorted."""
+        return tuple(sorted(pairs))
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata, sorted."""
+        return tuple(sorted(pairs))
+
+
+class RepeatedKeysAreReversed(_Echoes):
+    """The values of a repeated key come back in the reverse order."""
+
+    killed_by = "META-6"
+    survives = "no key is repeated in the trailing metadata"
+
+    def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata, the last value first."""
+        return pairs[::-1]
+
+
+class MetadataOfTheCallBefore(_Echoes):
+    """An RPC that brings no metadata gets back what the RPC before it brought."""
+
+    killed_by = "META-18"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: Pairs = ()
+
+    def initial(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The initial metadata, or that of another RPC."""
+        pairs, self._last = pairs or self._last, pairs
+        return pairs
+
+
+class MetadataOfTheServer(_Echoes):
+    """The trailing metadata is kept for the whole server, so that RPCs which run at the same time get each other's."""
+
+    killed_by = "META-18"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._newest: Pairs = ()
+
+    def trailing(self, call: Call, pairs: Pairs) -> Pairs:
+        """The trailing metadata."""
+        self._newest = pairs
+        return super().trailing(call, pairs)
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; who half-closes gets the metadata of whoever began last."""
+        yield from super().points(call, requests)
+        call.context.set_trailing_metadata(self._newest)
+
+
+class UnknownMetadataIsRefused(Mutant):
+    """An RPC with metadata that the server does not know ends with INVALID_ARGUMENT."""
+
+    killed_by = "META-9"
+
+    def begin(self, context: grpc.ServicerContext, method: str) -> Call:
+        """Begin an RPC if all its metadata is known."""
+        call = super().begin(context, method)
+        for key, _ in context.invocation_metadata():
+            if key not in (ECHO_INITIAL, ECHO_TRAILING, "user-agent"):
+                self.refuse(call, f"unknown metadata {key}")
+        return call
+
+
+class LongMetadataIsRefused(Mutant):
+    """An RPC with more than four kibibytes of metadata ends with RESOURCE_EXHAUSTED."""
+
+    killed_by = "META-11"
+
+    def begin(self, context: grpc.ServicerContext, method: str) -> Call:
+        """Begin an RPC with not too much metadata."""
+        call = super().begin(context, method)
+        if sum(len(key) + len(value) for key, value in context.invocation_metadata()) > 4096:
+            self.abort(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "too much metadata")
+        return call

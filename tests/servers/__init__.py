@@ -1,0 +1,1 @@
+"""StreamServices that are correct in different ways, written without the reference implementation."""

@@ -1,0 +1,105 @@
+"""Runs the shipped suite against a target, as somebody would, and reads what came of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+TESTS: Final = Path(__file__).resolve().parent.parent
+"""The folder from which `servers` and `mutants` are imported."""
+FULL: Final = bool(os.environ.get("GRPCSTREAM_TESTS_FULL"))
+"""Whether every server gets the whole suite; otherwise only some of it, which takes minutes less."""
+LIMIT: Final = 540
+"""Seconds that one run of the suite may take."""
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        code: pytest's exit code.
+        output: what it printed.
+        failed: the ids of requirements that failed, each with its first verdict.
+        open: the ids of requirements that stayed open, each with its first verdict.
+        warned: the ids of requirements that were warned of, each with its first verdict.
+        passed: how many tests passed.
+        skipped: the reasons for which tests were skipped.
+    """
+
+    code: int
+    output: str
+    failed: dict[str, str] = field(default_factory=dict)
+    open: dict[str, str] = field(default_factory=dict)
+    warned: dict[str, str] = field(default_factory=dict)
+    passed: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        """All of it, for the message of a failing test."""
+        wrong = [f"failed  {text}" for text in self.failed.values()]
+        wrong += [f"open  {text}" for text in self.open.values()]
+        wrong += [f"warned  {text}" for text in self.warned.values()]
+        return "\n".join([f"exit code {self.code}, {self.passed} passed", *wrong, "", self.output[-6000:]])
+
+
+def run_suite(target: str, folder: Path, *options: str, import_from: Path | None = None) -> Outcome:
+    """Run the suite in an empty folder.
+
+    Arguments:
+        target: what --grpcstream-target is given.
+        folder: where to run it.
+        options: more options of pytest.
+        import_from: a folder from which the target can import as well.
+    """
+    report = folder / "report.xml"
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRPCSTREAM_", "PYTEST_"))}
+    places = [str(TESTS)] if import_from is None else [str(TESTS), str(import_from)]
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            f"--grpcstream-target={target}",
+            f"--junitxml={report}",
+            "-pno:cacheprovider",
+            "--tb=short",
+            *options,
+        ],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": os.pathsep.join(places)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=LIMIT,
+        check=False,
+    )
+    outcome = Outcome(run.returncode, run.stdout)
+    if report.exists():
+        _read(report, outcome)
+    return outcome
+
+
+def _read(report: Path, outcome: Outcome) -> None:
+    for case in ElementTree.parse(report).iter("testcase"):
+        properties = {one.get("name"): one.get("value", "") for one in case.iter("property")}
+        requirement = properties.get("requirement", "")
+        wrong = next((case.find(tag) for tag in ("failure", "error") if case.find(tag) is not None), None)
+        skipped = case.find("skipped")
+        if wrong is not None:
+            text = (wrong.get("message") or wrong.text or "").splitlines()[0]
+            verdicts = outcome.open if f"{requirement} inconclusive" in text else outcome.failed
+            verdicts.setdefault(requirement, f"{case.get('name')}: {text}")
+        elif skipped is not None and skipped.get("type") == "pytest.xfail":
+            outcome.warned.setdefault(requirement, f"{case.get('name')}: {skipped.get('message')}")
+        elif skipped is not None:
+            outcome.skipped.append(skipped.get("message") or "")
+        else:
+            outcome.passed += 1

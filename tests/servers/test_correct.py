@@ -1,0 +1,100 @@
+"""The suite passes servers that are correct in another way than the reference, however they are given."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from servers.running import FULL, LIMIT, TESTS, run_suite
+
+SMOKE = ("-pmutants.selecting", "--requirements=ORD-1,ORD-12,EOF-1,EOF-13,EOF-14,PAIR-1,HALF-1,ROBUST-4,WIRE-16")
+
+WHOLE = {
+    "classic": "servers.correct:Correct",
+    "eager": "servers.variants:Eager",
+    "one response": "servers.variants:ListOfOne",
+    "500 responses": "servers.variants:ListOf500",
+    "other readings": "servers.variants:OtherReadings",
+    "empty points": "servers.variants:NoPointIsEmpty",
+}
+"""Servers that have every feature."""
+PARTIAL = {
+    "core only": "servers.variants:Plain",
+    "abort only": "servers.variants:AbortOnly",
+    "async": "servers.flavours:Async",
+}
+"""Servers that lack some features, or all."""
+FORMS = {
+    "instance": "servers.flavours:instance",
+    "factory": "servers.flavours:factory",
+    "function of a server": "servers.flavours:serve",
+    "attribute of an attribute": "servers.flavours:Holder.Inner",
+}
+"""Ways of naming a server."""
+
+
+def judged_conformant(target: str, folder: Path, *options: str, whole: bool, import_from: Path | None = None) -> None:
+    """The suite says nothing against a target: no failure, no warning, nothing left out that it has."""
+    outcome = run_suite(target, folder, *options, import_from=import_from)
+    assert outcome.code == 0, outcome.told()
+    assert not outcome.failed, outcome.told()
+    assert not outcome.open, outcome.told()
+    assert not outcome.warned, outcome.told()
+    assert outcome.passed > 0, outcome.told()
+    assert bool(outcome.skipped) is not whole, outcome.told()
+    assert all("not applicable" in reason for reason in outcome.skipped), outcome.told()
+
+
+@pytest.mark.timeout(LIMIT + 10)
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_server_with_every_feature_passes_the_whole_suite(name: str, tmp_path: Path) -> None:
+    """Names, numbers and readings that the contract leaves open are not held against a server."""
+    judged_conformant(WHOLE[name], tmp_path, whole=True)
+
+
+@pytest.mark.timeout(LIMIT + 10)
+@pytest.mark.parametrize("name", PARTIAL)
+def test_a_server_without_some_features_passes_what_is_left(name: str, tmp_path: Path) -> None:
+    """Directives are optional: their tests do not apply to a server that takes them for names."""
+    judged_conformant(PARTIAL[name], tmp_path, whole=False)
+
+
+@pytest.mark.timeout(LIMIT + 10)
+@pytest.mark.parametrize("name", FORMS)
+def test_a_server_can_be_named_in_any_form(name: str, tmp_path: Path) -> None:
+    """A class, an instance, a factory and a function that takes a server are all targets."""
+    judged_conformant(FORMS[name], tmp_path, *SMOKE, whole=True)
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with code generated from the proto file, under its own name and under another."""
+    folder = tmp_path_factory.mktemp("generated")
+    for name in ("stream", "messages_v1"):
+        shutil.copy(TESTS.parent / "proto" / "stream.proto", folder / f"{name}.proto")
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "grpc_tools.protoc",
+                f"--proto_path={folder}",
+                f"--python_out={folder}",
+                f"--grpc_python_out={folder}",
+                f"{name}.proto",
+            ],
+            check=True,
+            timeout=60,
+        )
+    return folder
+
+
+@pytest.mark.timeout(LIMIT + 10)
+@pytest.mark.parametrize("name", ["stream", "renamed"])
+def test_a_server_on_generated_code_passes(name: str, tmp_path: Path, generated: Path) -> None:
+    """A servicer on its own generated code is registered by it, also if the same names come from another file."""
+    options = () if FULL else SMOKE
+    judged_conformant(f"servers.generated:{name}", tmp_path, *options, whole=not FULL, import_from=generated)

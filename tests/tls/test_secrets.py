@@ -1,0 +1,148 @@
+"""The values of metadata appear in no output, even if a server sends them back and every test fails of it."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tls.runs import HALF_CLOSE, Runner
+from tls.servers import talkative
+
+PIECE = 8
+"""Characters of a secret that must not stand together in any output: messages cut what is long."""
+OPTION = "--grpcstream-metadata=authorization: Bearer $TOKEN"
+FAILING = """
+    import pytest
+    from pytest_grpcstream import EOF
+
+    @pytest.fixture(params=["grpcstream", "grpcstream_wire"])
+    def stream(request):
+        with request.getfixturevalue(request.param).list("the name", 1) as opened:
+            yield opened
+
+    def test_name(stream):
+        assert stream.recv() == ("the name", 1)
+
+    def test_status_error(stream):
+        while stream.recv() is not EOF:
+            pass
+
+    def test_status(stream):
+        stream.collect()
+        assert str(stream.status) == "OK"
+
+    def test_metadata(stream):
+        stream.collect()
+        assert list(stream.initial_metadata) == list(stream.trailing_metadata)[::-1] == []
+
+    def test_printed(stream, record_property):
+        points = stream.collect()
+        print("printed", points, stream.status, stream.initial_metadata, stream.timeline.render())
+        record_property("seen", str(stream.status))
+        raise ValueError(f"raised {stream.status}")
+
+    def test_skipped(stream):
+        stream.collect()
+        pytest.skip(f"skipped {stream.status}")
+
+    @pytest.mark.xfail(reason="not yet")
+    def test_expected(stream):
+        stream.collect()
+        pytest.fail(f"failed {stream.status}")
+"""
+
+
+@pytest.fixture(params=[20, 400], ids=["short", "long"])
+def token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A secret in the environment, with what Python escapes and what gRPC does; the long one is cut by messages."""
+    made = secrets.token_hex(request.param // 2)
+    made = f"{made[:10]}'\\%{made[10:]}"
+    monkeypatch.setenv("TOKEN", made)
+    return made
+
+
+def hidden(token: str, text: str) -> None:
+    """A text has asterisks in place of a secret, and no piece of the secret."""
+    assert "***" in text, text
+    pieces = (token[at : at + PIECE] for at in range(len(token) - PIECE + 1))
+    assert [piece for piece in pieces if piece in text] == []
+
+
+@pytest.mark.parametrize("workers", ["", "-n2"], ids=["alone", "xdist"])
+def test_failing_tests_of_a_user_hide_the_value(runner: Runner, token: str, workers: str) -> None:
+    """Assertions, errors, locals, printed text, skips, properties and timelines are all shown without the secret."""
+    runner.write(test_failing=FAILING)
+    with talkative() as address:
+        outcome = runner.run(
+            f"--grpcstream-target={address}",
+            OPTION,
+            "-rA",
+            "--showlocals",
+            "-vv",
+            *filter(None, [workers]),
+            "test_failing.py",
+        )
+    assert outcome.code == 1, outcome.everything
+    assert "10 failed, 2 skipped, 2 xfailed" in outcome.stdout
+    for shown in (
+        "the name of ***",
+        "not with ***",
+        "x-initial",
+        "x-trailing",
+        "raised PERMISSION",
+        "skipped PERMISSION",
+    ):
+        assert shown in outcome.stdout
+    hidden(token, outcome.stdout)
+    hidden(token, outcome.report)
+    assert token not in outcome.stderr
+
+
+def test_failing_requirements_hide_the_value(runner: Runner, token: str) -> None:
+    """The verdicts of the suite, with their timelines over both clients, hide it as well."""
+    with talkative() as address:
+        outcome = runner.suite(address, OPTION, "-rA", modules=(HALF_CLOSE,))
+    assert outcome.code == 1, outcome.everything
+    assert "verdict: NOT conformant" in outcome.stdout
+    hidden(token, outcome.stdout)
+    hidden(token, outcome.report)
+
+
+def test_the_output_of_a_target_hides_the_value(runner: Runner, token: str) -> None:
+    """A target that logs what it was sent, and then dies, is shown with its last words but not with the secret."""
+    runner.write(
+        mortal="""
+        import os
+        from pytest_grpcstream.messages import StreamPoint, StreamResponse
+
+        class StreamService:
+            def List(self, request, context):
+                yield StreamResponse(pt=StreamPoint(name=request.pt.name, value=request.pt.value))
+
+            def Record(self, requests, context):
+                return StreamResponse(pt=StreamPoint(name=str(len(list(requests)))))
+
+            def Route(self, requests, context):
+                for number, request in enumerate(requests):
+                    if request.pt.name == "ping" and number:
+                        print("the last words:", dict(context.invocation_metadata())["authorization"], flush=True)
+                        os._exit(3)
+                    yield StreamResponse(pt=StreamPoint(name="Route", value=number))
+        """
+    )
+    test = f"{HALF_CLOSE}::test_route_answers_each_request_before_the_next"
+    outcome = runner.suite("mortal:StreamService", OPTION, modules=(test,))
+    assert outcome.code == 1, outcome.everything
+    assert "it exited with code 3" in outcome.stdout
+    assert "the last words: " in outcome.stdout
+    hidden(token, outcome.stdout)
+    hidden(token, outcome.report)
+
+
+def test_a_run_that_passes_has_nothing_to_hide(runner: Runner, token: str) -> None:
+    """Neither the header nor the summary nor the report of a run names the metadata at all."""
+    outcome = runner.suite("reference", OPTION, modules=(HALF_CLOSE,))
+    outcome.passed("Half-close and full duplex")
+    assert token[:PIECE] not in outcome.everything
+    assert "***" not in outcome.everything

@@ -1,0 +1,184 @@
+"""Mutants that do not notice a cancel, or do too much about it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from wire_mutants.base import Mutant
+from wire_servers.connection import Connection
+from wire_servers.frames import ConnectionFault, ErrorCode, Frame, Setting
+
+
+def code_of(frame: Frame) -> int:
+    """The error code of RST_STREAM."""
+    return int.from_bytes(frame.payload, "big")
+
+
+class SendsAfterReset(Mutant, Connection):
+    """The handler learns of RST_STREAM, and goes on sending."""
+
+    killed_by = "CANCEL-1"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Tell, and go on."""
+        stream = self.stream(frame.stream_id)
+        if stream is not None:
+            stream.call.tell()
+
+
+class SendsWhatWaitsAfterReset(Mutant, Connection):
+    """The handler ends with RST_STREAM, but what waits to be sent is sent, and a status after it."""
+
+    killed_by = "CANCEL-1"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Stop, and end."""
+        stream = self.stream(frame.stream_id)
+        if stream is not None and not stream.local_ended:
+            stream.call.gone()
+            stream.call.finish(1, "cancelled")
+
+
+class ResetAnsweredByReset(Mutant, Connection):
+    """RST_STREAM is answered by RST_STREAM."""
+
+    killed_by = "CANCEL-6"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Reset as well."""
+        super().on_reset(frame)
+        self.send_reset(frame.stream_id, ErrorCode.CANCEL)
+
+
+class CancelKillsSiblings(Mutant, Connection):
+    """RST_STREAM ends all streams of its connection."""
+
+    killed_by = "CANCEL-9"
+
+    def on_reset(self, frame: Frame) -> None:
+        """End this one, and the others."""
+        super().on_reset(frame)
+        for stream in list(self.streams.values()):
+            stream.call.gone()
+            stream.reset(ErrorCode.CANCEL)
+
+
+class CancelKillsConnection(Mutant, Connection):
+    """RST_STREAM ends the connection."""
+
+    killed_by = "CANCEL-3"
+
+    def on_reset(self, frame: Frame) -> None:
+        """End all."""
+        super().on_reset(frame)
+        raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "a stream was reset")
+
+
+class CancelUnnoticedWhileBlocked(Mutant, Connection):
+    """RST_STREAM is not noticed while the stream waits for its window."""
+
+    killed_by = "CANCEL-13"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Do nothing if the handler is blocked."""
+        stream = self.streams.get(frame.stream_id)
+        if stream is None or not stream.outbound:
+            super().on_reset(frame)
+
+
+class OnlyCancelCounts(Mutant, Connection):
+    """RST_STREAM with another code than CANCEL is ignored."""
+
+    killed_by = "CANCEL-11"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Look at the code."""
+        if code_of(frame) == ErrorCode.CANCEL:
+            super().on_reset(frame)
+
+
+class UnknownResetCodeKills(Mutant, Connection):
+    """RST_STREAM with a code that is not known ends the connection."""
+
+    killed_by = "CANCEL-11"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Look the code up."""
+        super().on_reset(frame)
+        if code_of(frame) > max(ErrorCode):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a code that is not known")
+
+
+class SlotsNotFreed(Mutant, Connection):
+    """A cancelled stream counts as concurrent for ever."""
+
+    killed_by = "CANCEL-7"
+    SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 100}
+    cancelled = 0
+
+    def on_reset(self, frame: Frame) -> None:
+        """Count it."""
+        self.cancelled += frame.stream_id in self.streams
+        super().on_reset(frame)
+
+    def too_many(self) -> bool:
+        """Whether the limit is reached, in a way."""
+        return len(self.streams) + self.cancelled >= self.SETTINGS[Setting.MAX_CONCURRENT_STREAMS]
+
+
+class LateResetKills(Mutant, Connection):
+    """RST_STREAM for a stream that has ended ends the connection."""
+
+    killed_by = "CANCEL-12"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Look whether the stream is there."""
+        if self.stream(frame.stream_id) is None:
+            raise ConnectionFault(ErrorCode.STREAM_CLOSED, "RST_STREAM on a closed stream")
+        super().on_reset(frame)
+
+
+class LossUnnoticed(Mutant, Connection):
+    """A lost connection ends no RPC."""
+
+    killed_by = "CANCEL-10"
+
+    def lost(self) -> None:
+        """Do nothing."""
+
+
+class LossIsHalfClose(Mutant, Connection):
+    """A connection that the client closes is taken for the half-close of its streams."""
+
+    killed_by = "CANCEL-10"
+
+    def lost(self) -> None:
+        """End the requests, and let the RPCs end."""
+        for stream in list(self.streams.values()):
+            stream.half_close()
+            stream.call.resume()
+
+
+class CancelOfUnreadRecordUnnoticed(Mutant, Connection):
+    """RST_STREAM on a Record is not noticed while it waits for requests."""
+
+    killed_by = "EOF-8"
+
+    def on_reset(self, frame: Frame) -> None:
+        """Forget the stream, and not tell."""
+        stream = self.streams.get(frame.stream_id)
+        if stream is not None and stream.call.request.path.endswith(b"Record"):
+            stream.call.settled = True
+        super().on_reset(frame)
+
+
+class GoawayKillsCalls(Mutant, Connection):
+    """A GOAWAY of the client ends its open RPCs."""
+
+    killed_by = "CANCEL-15"
+
+    def on_goaway(self, frame: Frame) -> None:
+        """Close the connection."""
+        super().on_goaway(frame)
+        self.lost()
+        self.close()

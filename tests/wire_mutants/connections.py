@@ -1,0 +1,235 @@
+"""Mutants that get the frames of the connection wrong: SETTINGS, PING, and what must be ignored."""
+
+from __future__ import annotations
+
+from wire_mutants.base import Mutant
+from wire_servers.connection import Connection
+from wire_servers.frames import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    PADDED,
+    PRIORITY,
+    ConnectionFault,
+    ErrorCode,
+    Frame,
+    Kind,
+    Setting,
+    StreamFault,
+)
+
+
+class PingUnanswered(Mutant, Connection):
+    """PING is not answered."""
+
+    killed_by = "CONN-1"
+
+    def on_ping(self, frame: Frame) -> None:
+        """Do nothing."""
+
+
+class PingAnsweredWrongly(Mutant, Connection):
+    """PING is answered with other bytes."""
+
+    killed_by = "CONN-1"
+
+    def send_ping(self, payload: bytes, *, ack: bool) -> None:
+        """Answer backwards."""
+        super().send_ping(payload[::-1] if ack else payload, ack=ack)
+
+
+class PingAnsweredLate(Mutant, Connection):
+    """PING is answered once no RPC is open."""
+
+    killed_by = "CONN-1"
+
+    def on_ping(self, frame: Frame) -> None:
+        """Answer, if there is nothing else to do."""
+        if not self.streams:
+            super().on_ping(frame)
+
+
+class PingAckAnswered(Mutant, Connection):
+    """PING with ACK is answered as well."""
+
+    killed_by = "CONN-2"
+
+    def on_ping(self, frame: Frame) -> None:
+        """Answer everything."""
+        self.send_ping(frame.payload, ack=True)
+
+
+class SettingsNotAcknowledged(Mutant, Connection):
+    """SETTINGS are not acknowledged."""
+
+    killed_by = "H2-4"
+
+    def send_settings_ack(self) -> None:
+        """Do nothing."""
+
+
+class SettingsAcknowledgedOnce(Mutant, Connection):
+    """Only the first SETTINGS are acknowledged."""
+
+    killed_by = "H2-4"
+    acknowledged = False
+
+    def send_settings_ack(self) -> None:
+        """Acknowledge, once."""
+        if not self.acknowledged:
+            self.acknowledged = True
+            super().send_settings_ack()
+
+
+class SettingsAckWithPayload(Mutant, Connection):
+    """The acknowledgement of SETTINGS repeats them."""
+
+    killed_by = "H2-4"
+
+    def send_settings_ack(self) -> None:
+        """Acknowledge with a payload."""
+        self.emit(Frame(Kind.SETTINGS, ACK, 0, bytes(6)))
+
+
+class FirstFrameIsPing(Mutant, Connection):
+    """The first frame of a connection is PING."""
+
+    killed_by = "H2-1"
+
+    def send_settings(self, settings: dict[int, int]) -> None:
+        """Send SETTINGS second."""
+        self.send_ping(b"hello..!", ack=False)
+        super().send_settings(settings)
+
+
+class UnknownFrameKills(Mutant, Connection):
+    """A frame of an unknown type ends the connection."""
+
+    killed_by = "H2-6"
+
+    def on_unknown(self, frame: Frame) -> None:
+        """Object to it."""
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of type {frame.kind}")
+
+
+class UnknownSettingKills(Mutant, Connection):
+    """An unknown setting ends the connection."""
+
+    killed_by = "H2-5"
+
+    def apply_setting(self, key: int, value: int) -> None:
+        """Object to it."""
+        if key not in set(Setting):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"setting {key}")
+        super().apply_setting(key, value)
+
+
+class UndefinedFlagKills(Mutant, Connection):
+    """A flag that is not defined for its frame ends the stream."""
+
+    killed_by = "H2-7"
+
+    def dispatch(self, frame: Frame) -> None:
+        """Object to it."""
+        defined = {Kind.DATA: END_STREAM | PADDED, Kind.HEADERS: END_STREAM | END_HEADERS | PADDED | PRIORITY}
+        if frame.flags & ~defined.get(Kind(frame.kind) if frame.kind in set(Kind) else Kind.PING, 0xFF):
+            raise StreamFault(frame.stream_id, ErrorCode.PROTOCOL_ERROR)
+        super().dispatch(frame)
+
+
+class PriorityKills(Mutant, Connection):
+    """PRIORITY ends the connection."""
+
+    killed_by = "H2-27"
+
+    def on_priority(self, frame: Frame) -> None:  # noqa: ARG002 - overrides a method that uses it
+        """Object to it."""
+        raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY")
+
+
+class PriorityInHeadersMisread(Mutant, Connection):
+    """The PRIORITY and PADDED flags of HEADERS are not known."""
+
+    killed_by = "H2-9"
+
+    def on_header_block(self, frame: Frame) -> None:
+        """Read the whole payload as a header block."""
+        known = END_STREAM | END_HEADERS
+        super().on_header_block(frame._replace(flags=frame.flags & known) if frame.kind == Kind.HEADERS else frame)
+
+
+class NoContinuation(Mutant, Connection):
+    """CONTINUATION is not supported."""
+
+    killed_by = "META-12"
+
+    def on_header_block(self, frame: Frame) -> None:
+        """Object to it."""
+        if not frame.has(END_HEADERS):
+            raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "a header block in several frames")
+        super().on_header_block(frame)
+
+
+class LateWindowUpdateKills(Mutant, Connection):
+    """WINDOW_UPDATE for a stream that has ended ends the connection."""
+
+    killed_by = "H2-26"
+
+    def on_window_update(self, frame: Frame) -> None:
+        """Look whether the stream is there."""
+        if frame.stream_id and self.stream(frame.stream_id) is None:
+            raise ConnectionFault(ErrorCode.STREAM_CLOSED, "WINDOW_UPDATE on a closed stream")
+        super().on_window_update(frame)
+
+
+class LateDataKills(Mutant, Connection):
+    """DATA for a stream that has ended on both sides ends the connection."""
+
+    killed_by = "H2-26"
+
+    def on_late_data(self, frame: Frame) -> None:  # noqa: ARG002 - overrides a method that uses it
+        """Object to it, as RFC 9113 allows, but loudly."""
+        raise ConnectionFault(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
+
+
+class RefusesHighStreamIds(Mutant, Connection):
+    """Streams beyond 2^30 are refused."""
+
+    killed_by = "CONN-14"
+
+    def check_id(self, stream_id: int) -> None:
+        """Judge a stream in too few bits."""
+        super().check_id(stream_id)
+        if stream_id >= 2**30:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id}")
+
+
+class StopsAfterManyStreams(Mutant, Connection):
+    """A connection takes two hundred streams, and then no more."""
+
+    killed_by = "CONN-13"
+    taken = 0
+
+    def too_many(self) -> bool:
+        """Whether the connection is worn out."""
+        self.taken += 1
+        return self.taken > 200 or super().too_many()
+
+
+class IdleConnectionsClosed(Mutant, Connection):
+    """A connection without any stream for half a second is closed without a word."""
+
+    killed_by = "CONN-9"
+    checks = 0
+
+    def work(self) -> None:
+        """Work, and look again in half a second."""
+        super().work()
+        self.checks += 1
+        now = self.checks
+        self.loop.after(0.5, lambda: self.close_if_idle(now))
+
+    def close_if_idle(self, then: int) -> None:
+        """Close if nothing has happened since."""
+        if self.checks == then and not self.streams:
+            self.drop()

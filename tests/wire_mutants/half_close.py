@@ -1,0 +1,149 @@
+"""Mutants that miss a half-close, or see one where there is none."""
+
+from __future__ import annotations
+
+from wire_mutants.base import Mutant
+from wire_servers.call import Call
+from wire_servers.connection import Connection
+from wire_servers.frames import END_STREAM, Frame
+from wire_servers.headers import Fields
+from wire_servers.stream import Stream
+
+_EMPTY_MESSAGE = bytes(5)
+
+
+def talkative(stream: Stream) -> bool:
+    """Whether this is a Route that has brought several DATA frames: the plainest exchanges are to go on."""
+    return stream.call.request.path.endswith(b"Route") and stream.frames > 1
+
+
+class MissesEmptyDataWithEndStream(Mutant, Connection):
+    """END_STREAM on an empty DATA frame is missed on a Route with several messages."""
+
+    killed_by = "EOF-3"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver what is not empty."""
+        if content or not frame.has(END_STREAM) or not talkative(stream):
+            super().deliver(stream, frame, content)
+
+
+class MissesEndStreamOnLastMessage(Mutant, Connection):
+    """END_STREAM on a DATA frame with content is missed on a Record."""
+
+    killed_by = "EOF-2"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver the content, and the half-close if there is none."""
+        record = stream.call.request.path.endswith(b"Record")
+        missed = content and record
+        super().deliver(stream, frame._replace(flags=frame.flags & ~END_STREAM) if missed else frame, content)
+
+
+class DropsLastMessage(Mutant, Connection):
+    """The content of a DATA frame with END_STREAM is dropped on a Record."""
+
+    killed_by = "EOF-2"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver the content, or the half-close."""
+        record = stream.call.request.path.endswith(b"Record")
+        super().deliver(stream, frame, b"" if frame.has(END_STREAM) and record else content)
+
+
+class MissesEndStreamOnHeaders(Mutant, Connection):
+    """END_STREAM on the HEADERS of a request is missed."""
+
+    killed_by = "EOF-4"
+
+    def on_request_without_data(self, stream: Stream) -> None:
+        """Do nothing, and wait for DATA."""
+
+
+class MissesRequestTrailers(Mutant, Connection):
+    """Trailers of a request are ignored, and the half-close with them."""
+
+    killed_by = "EOF-10"
+
+    def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
+        """Do nothing, and wait for DATA."""
+
+
+class EmptyDataIsHalfClose(Mutant, Connection):
+    """An empty DATA frame is taken for the half-close."""
+
+    killed_by = "EOF-11"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver an empty frame with END_STREAM."""
+        super().deliver(stream, frame if content else frame._replace(flags=frame.flags | END_STREAM), content)
+
+
+class EmptyDataIsMessage(Mutant, Connection):
+    """An empty DATA frame is taken for an empty message."""
+
+    killed_by = "EOF-11"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver a message for nothing, unless it is the half-close."""
+        super().deliver(stream, frame, content if content or frame.has(END_STREAM) else _EMPTY_MESSAGE)
+
+
+class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
+    """An empty DATA frame with END_STREAM is taken for an empty message on a Route with several messages."""
+
+    killed_by = "EOF-3"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver a message for nothing, if it is the half-close."""
+        taken = frame.has(END_STREAM) and not content and talkative(stream)
+        super().deliver(stream, frame, _EMPTY_MESSAGE if taken else content)
+
+
+class EveryFrameIsTheLast(Mutant, Connection):
+    """A Record is over with its first DATA frame that has content."""
+
+    killed_by = "EOF-5"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver everything of a Record with END_STREAM, and drop what comes later."""
+        record = stream.call.request.path.endswith(b"Record")
+        super().deliver(
+            stream, frame._replace(flags=frame.flags | END_STREAM) if record and content else frame, content
+        )
+
+    def check_open(self, stream: Stream) -> None:
+        """Nothing is too late."""
+
+
+class DeliversAfterHalfClose(Mutant, Connection):
+    """A message behind the half-close is delivered."""
+
+    killed_by = "HALF-6"
+
+    def check_open(self, stream: Stream) -> None:
+        """Nothing is too late."""
+
+
+class TruncationIsHalfClose(Mutant, Call):
+    """A request stream that ends within a message is taken for one that ends before it."""
+
+    killed_by = "EOF-9"
+
+    def check_end(self) -> None:
+        """Anything may be left."""
+
+
+class ResetIsHalfClose(Mutant, Connection):
+    """RST_STREAM is taken for the half-close."""
+
+    killed_by = "EOF-8"
+    also = frozenset({"CANCEL-2", "CANCEL-11"})  # the handler never learns of a cancel
+
+    def on_reset(self, frame: Frame) -> None:
+        """Let the handler see the end of requests, and send nothing any more."""
+        stream = self.stream(frame.stream_id)
+        if stream is not None and not stream.local_ended:
+            stream.half_close()
+            stream.local_ended = True
+            stream.discard()

@@ -1,0 +1,225 @@
+"""Mutants that serve on where RFC 9113 asks for an error, or make the wrong error of it."""
+
+from __future__ import annotations
+
+from wire_mutants.base import Mutant
+from wire_servers.connection import Connection
+from wire_servers.frames import (
+    LARGEST_FRAME_SIZE,
+    ConnectionFault,
+    Frame,
+    Kind,
+    StreamFault,
+)
+from wire_servers.headers import Fields
+from wire_servers.stream import Stream
+
+
+class WaitsForThePreface(Mutant, Connection):
+    """A connection that does not begin with the preface stays open, and is never answered."""
+
+    killed_by = "H2-2"
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """Fail, but not for the preface."""
+        if "no HTTP/2" not in fault.reason:
+            super().fail(fault)
+
+
+class TakesAnyFirstFrame(Mutant, Connection):
+    """The first frame of the client may be any."""
+
+    killed_by = "H2-3"
+
+    def on_frame(self, frame: Frame) -> None:
+        """Do what it asks."""
+        self.settings_seen = True
+        super().on_frame(frame)
+
+
+class SecondHeadersIgnored(Mutant, Connection):
+    """A second block of request headers without END_STREAM is ignored."""
+
+    killed_by = "H2-10"
+
+    def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
+        """Take trailers, and ignore what is none."""
+        if end_stream:
+            super().on_request_trailers(stream, fields, end_stream=end_stream)
+
+
+class EvenStreamsServed(Mutant, Connection):
+    """A request on a stream with an even identifier is served."""
+
+    killed_by = "H2-11"
+
+    def check_id(self, stream_id: int) -> None:
+        """Any will do."""
+
+    def stream(self, stream_id: int) -> Stream | None:
+        """A stream, of any identifier."""
+        return self.streams.get(stream_id)
+
+
+class LowerStreamsServed(Mutant, Connection):
+    """A request on a stream with a lower identifier than one before is served."""
+
+    killed_by = "H2-12"
+
+    def on_headers(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Open the stream if it is not there."""
+        if stream_id in self.streams:
+            super().on_headers(stream_id, fields, end_stream=end_stream)
+        else:
+            self.highest = max(self.highest, stream_id)
+            self.on_request(stream_id, fields, end_stream=end_stream)
+
+
+class IdleStreamsIgnored(Mutant, Connection):
+    """Frames on idle streams are ignored."""
+
+    killed_by = "H2-13"
+
+    def stream(self, stream_id: int) -> Stream | None:
+        """A stream that is there."""
+        return self.streams.get(stream_id)
+
+    def on_late_data(self, frame: Frame) -> None:
+        """Ignore DATA on idle streams too."""
+
+
+class DataOnStreamZeroIgnored(Mutant, Connection):
+    """DATA on stream 0 is ignored."""
+
+    killed_by = "H2-14"
+
+    def on_data(self, frame: Frame) -> None:
+        """Look at the stream first."""
+        if frame.stream_id:
+            super().on_data(frame)
+
+
+class LargeFramesTaken(Mutant, Connection):
+    """Frames may be of any size."""
+
+    killed_by = "H2-15"
+
+    def received(self, data: bytes) -> None:
+        """Read frames of any size."""
+        self.reader.largest = LARGEST_FRAME_SIZE
+        super().received(data)
+
+
+class FullFramesRefused(Mutant, Connection):
+    """A frame of exactly 16 384 bytes ends the connection."""
+
+    killed_by = "H2-15"
+
+    def received(self, data: bytes) -> None:
+        """Read frames that are smaller than allowed."""
+        self.reader.largest = 16_383
+        super().received(data)
+
+
+class ZeroIncrementIgnored(Mutant, Connection):
+    """WINDOW_UPDATE with an increment of 0 is ignored."""
+
+    killed_by = "H2-16"
+
+    def on_window_update(self, frame: Frame) -> None:
+        """Look at the increment first."""
+        if any(frame.payload):
+            super().on_window_update(frame)
+
+
+class WindowOverflowIgnored(Mutant, Connection):
+    """A window beyond 2^31-1 is taken for as large as can be."""
+
+    killed_by = "H2-17"
+
+    def widen(self, increment: int) -> None:
+        """Grant what fits."""
+        super().widen(min(increment, 2**31 - 1 - self.send_window))
+
+    def widen_stream(self, stream: Stream, increment: int) -> None:
+        """Grant what fits."""
+        super().widen_stream(stream, min(increment, 2**31 - 1 - stream.send_window))
+
+
+class BadSettingsTaken(Mutant, Connection):
+    """Settings with values that are not allowed are ignored."""
+
+    killed_by = "H2-18"
+
+    def on_settings(self, frame: Frame) -> None:
+        """Take the rest."""
+        try:
+            super().on_settings(frame)
+        except ConnectionFault:
+            self.send_settings_ack()
+
+
+class BrokenBlockEndsTheStreamOnly(Mutant, Connection):
+    """A header block that cannot be decoded is taken for an empty one, and the connection goes on."""
+
+    killed_by = "H2-19"
+
+    def decoded(self, block: bytes) -> Fields:
+        """The fields, or none."""
+        try:
+            return super().decoded(block)
+        except ConnectionFault:
+            return []
+
+
+class InterruptedBlocksTaken(Mutant, Connection):
+    """Other frames may stand between HEADERS and CONTINUATION."""
+
+    killed_by = "H2-20"
+
+    def check_order(self, frame: Frame) -> None:
+        """Any order will do, but a CONTINUATION belongs to its HEADERS."""
+        if frame.kind in (Kind.HEADERS, Kind.CONTINUATION):
+            super().check_order(frame)
+
+
+class PromisesIgnored(Mutant, Connection):
+    """PUSH_PROMISE of a client is ignored."""
+
+    killed_by = "H2-21"
+
+    def dispatch(self, frame: Frame) -> None:
+        """Ignore it."""
+        if frame.kind != Kind.PUSH_PROMISE:
+            super().dispatch(frame)
+
+
+class NoGoaway(Mutant, Connection):
+    """A connection error closes the connection without GOAWAY."""
+
+    killed_by = "H2-22"
+
+    def fail(self, fault: ConnectionFault) -> None:  # noqa: ARG002 - overrides a method that uses it
+        """Close."""
+        self.lost()
+        self.close()
+
+
+class StreamErrorsKill(Mutant, Connection):
+    """An error of one stream ends the connection."""
+
+    killed_by = "H2-28"
+
+    def refuse(self, fault: StreamFault) -> None:
+        """End all."""
+        raise ConnectionFault(fault.code, f"an error on stream {fault.stream_id}")
+
+
+class GoawayCountsNothing(Mutant, Connection):
+    """GOAWAY says that no stream was processed."""
+
+    killed_by = "CONN-7"
+
+    def send_goaway(self, last: int, code: int, reason: str = "") -> None:  # noqa: ARG002 - overrides a method that uses it
+        """The GOAWAY, with 0 in place of the last stream."""
+        super().send_goaway(0, code, reason)

@@ -1,0 +1,265 @@
+"""Mutants that misread request messages: where DATA frames cut them, their flags, their compression, their sizes."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+from wire_mutants.base import Mutant
+from wire_servers.call import Call
+from wire_servers.connection import Connection
+from wire_servers.envelopes import INTERNAL, RECEIVE_LIMIT, RESOURCE_EXHAUSTED, Envelopes, StatusFault
+from wire_servers.frames import ConnectionFault, ErrorCode, Frame
+from wire_servers.headers import Fields
+from wire_servers.stream import Stream
+
+
+def first_message(content: bytes) -> int:
+    """The length of the message with its prefix at the beginning of a frame, more than the frame if it is cut off."""
+    return 5 + int(struct.unpack_from(">I", content, 1)[0]) if len(content) >= 5 else 5
+
+
+class SplitMessageMisread(Mutant, Connection):
+    """A message that does not end in its DATA frame is dropped."""
+
+    killed_by = "ORD-5"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver the whole messages of a frame."""
+        whole = 0
+        while whole < len(content) and whole + first_message(content[whole:]) <= len(content):
+            whole += first_message(content[whole:])
+        super().deliver(stream, frame, content[:whole])
+
+
+class JoinedMessagesMisread(Mutant, Connection):
+    """Only the first of several messages in one DATA frame is read."""
+
+    killed_by = "ORD-5"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver a frame up to the end of its first message."""
+        plain = content[:1] == b"\0" and len(content) < 4096  # larger frames are pieces of a large message
+        super().deliver(stream, frame, content[: first_message(content)] if plain else content)
+
+
+class SplitPrefixMisread(Mutant, Connection):
+    """A DATA frame that is shorter than a prefix is dropped."""
+
+    killed_by = "ORD-5"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver frames that can hold a prefix."""
+        super().deliver(stream, frame, content if len(content) >= 5 else b"")
+
+
+class PrefixAloneIsEmptyMessage(Mutant, Connection):
+    """A DATA frame that holds a prefix and nothing else is taken for an empty message."""
+
+    killed_by = "ORD-5"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver a prefix without its length."""
+        super().deliver(stream, frame, bytes(5) if len(content) == 5 else content)
+
+
+class PaddingDelivered(Mutant, Connection):
+    """The padding of a DATA frame is delivered as if it were content."""
+
+    killed_by = "H2-8"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:  # noqa: ARG002 - overrides a method that uses it
+        """Deliver all of the payload."""
+        super().deliver(stream, frame, frame.payload)
+
+
+class PaddedDataRefused(Mutant, Connection):
+    """A padded DATA frame ends the stream."""
+
+    killed_by = "H2-8"
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver what has no padding."""
+        if len(content) != len(frame.payload):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "padding")
+        super().deliver(stream, frame, content)
+
+
+class _LenientFlags(Envelopes):
+    """Takes flags other than 0 and 1 for 0."""
+
+    def check(self, flag: int, length: int) -> None:
+        super().check(flag & 1, length)
+
+    def next(self) -> bytes | None:
+        if self._received and self._received[0] > 1:
+            self._received[0] = 0
+        return super().next()
+
+
+class UnknownFlagIsPlain(Mutant, Call):
+    """A message with the flag 2 is read as if it were plain."""
+
+    killed_by = "WIRE-13"
+    ENVELOPES = _LenientFlags
+
+
+class _PlainWithoutEncoding(Envelopes):
+    """Takes a compressed flag without an encoding for no flag."""
+
+    def next(self) -> bytes | None:
+        if self._received and self._received[0] == 1 and self.encoding == b"identity":
+            self._received[0] = 0
+        return super().next()
+
+
+class FlagWithoutEncodingIsPlain(Mutant, Call):
+    """A compressed flag without grpc-encoding is ignored."""
+
+    killed_by = "COMP-2"
+    ENVELOPES = _PlainWithoutEncoding
+
+
+class _InternalForEncoding(Envelopes):
+    """Has the wrong code for an unknown encoding."""
+
+    def check(self, flag: int, length: int) -> None:
+        if flag and self.encoding not in (b"gzip", b"identity"):
+            raise StatusFault(INTERNAL, "the encoding is not known")
+        super().check(flag, length)
+
+
+class UnknownEncodingIsInternal(Mutant, Call):
+    """A message in an unknown encoding ends the RPC with INTERNAL."""
+
+    killed_by = "COMP-4"
+    ENVELOPES = _InternalForEncoding
+
+
+class _AnyEncodingIsPlain(Envelopes):
+    """Does not decompress what it cannot."""
+
+    def next(self) -> bytes | None:
+        if self._received and self._received[0] == 1 and self.encoding not in (b"gzip", b"identity"):
+            self._received[0] = 0
+        return super().next()
+
+
+class UnknownEncodingIsPlain(Mutant, Call):
+    """A message in an unknown encoding is read as if it were plain."""
+
+    killed_by = "COMP-4"
+    ENVELOPES = _AnyEncodingIsPlain
+
+
+class NoAcceptEncoding(Mutant, Call):
+    """Responses do not say which encodings are accepted."""
+
+    killed_by = "COMP-4"
+
+    def headers(self) -> Fields:
+        """The headers without it."""
+        return [(name, value) for name, value in super().headers() if name != b"grpc-accept-encoding"]
+
+
+class _NoGzip(Envelopes):
+    """Has heard of gzip but cannot do it."""
+
+    def check(self, flag: int, length: int) -> None:
+        if flag:
+            raise StatusFault(2, "this is not implemented")
+        super().check(flag, length)
+
+
+class GzipFailsUnknown(Mutant, Call):
+    """A compressed request ends the RPC with UNKNOWN, although gzip is announced as accepted."""
+
+    killed_by = "COMP-1"
+    ENVELOPES = _NoGzip
+
+
+class _FlagOfTheFirst(Envelopes):
+    """Takes all messages for compressed once one was."""
+
+    compressed = False
+
+    def next(self) -> bytes | None:
+        if len(self._received) >= 5:
+            self.compressed = self.compressed or self._received[0] == 1
+            self._received[0] = self.compressed
+        return super().next()
+
+
+class PlainAfterCompressedMisread(Mutant, Call):
+    """A plain message after a compressed one is taken for compressed too."""
+
+    killed_by = "COMP-1"
+    ENVELOPES = _FlagOfTheFirst
+
+
+class _NoBomb(Envelopes):
+    """Limits what arrives, and not what it becomes."""
+
+    def next(self) -> bytes | None:
+        if len(self._received) >= 5 and self._received[0] == 1 and self.encoding == b"gzip":
+            length = int(struct.unpack_from(">I", self._received, 1)[0])
+            if len(self._received) >= 5 + length:
+                body = bytes(self._received[5 : 5 + length])
+                del self._received[: 5 + length]
+                return gzip.decompress(body)
+        return super().next()
+
+
+class UnlimitedInflation(Mutant, Call):
+    """A compressed message may become as large as it likes; a broken one takes the server down."""
+
+    killed_by = "COMP-7"
+    also = frozenset({"COMP-6"})  # a broken one raises what nobody catches
+    ENVELOPES = _NoBomb
+
+
+class _LimitWithPrefix(Envelopes):
+    """Counts the prefix as part of the message."""
+
+    def check(self, flag: int, length: int) -> None:
+        if length + 5 > RECEIVE_LIMIT:
+            raise StatusFault(RESOURCE_EXHAUSTED, "the message is too large")
+        super().check(flag, length)
+
+
+class LimitIncludesPrefix(Mutant, Call):
+    """A message of exactly the receive limit is refused."""
+
+    killed_by = "SIZE-1"
+    ENVELOPES = _LimitWithPrefix
+
+
+class _WaitsForAll(Envelopes):
+    """Judges the size of a message when all of it is there."""
+
+    def check(self, flag: int, length: int) -> None:
+        if len(self._received) >= 5 + length:
+            super().check(flag, length)
+
+
+class OversizeWaitsForBody(Mutant, Call):
+    """A message that is too large is refused once all of it was received."""
+
+    killed_by = "SIZE-3"
+    ENVELOPES = _WaitsForAll
+
+
+class _OutOfRange(Envelopes):
+    """Has another code for what is too large."""
+
+    def check(self, flag: int, length: int) -> None:
+        if length > RECEIVE_LIMIT:
+            raise StatusFault(11, "the message is too large")
+        super().check(flag, length)
+
+
+class OversizeIsOutOfRange(Mutant, Call):
+    """A message that is too large ends the RPC with OUT_OF_RANGE."""
+
+    killed_by = "SIZE-2"
+    ENVELOPES = _OutOfRange

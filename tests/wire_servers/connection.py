@@ -1,0 +1,379 @@
+"""The receiving half of a connection: what each frame of the client does."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from wire_servers.blocks import HeaderBlocks
+from wire_servers.frames import (
+    ACK,
+    DEFAULT_WINDOW,
+    END_STREAM,
+    LARGEST_STREAM_ID,
+    LARGEST_WINDOW,
+    PREFACE,
+    ConnectionFault,
+    ErrorCode,
+    Frame,
+    FrameReader,
+    Kind,
+    Setting,
+    StreamFault,
+    settings_of,
+)
+from wire_servers.headers import Fields, MalformedError, request_of
+from wire_servers.loop import Loop
+from wire_servers.stream import Stream
+
+if TYPE_CHECKING:
+    import socket
+
+    from wire_servers.call import Call
+    from wire_servers.parts import Parts
+    from wire_servers.service import Service
+
+_MOST_RESET: Final = 10_000
+"""Streams that were reset from here and are remembered for it."""
+_DRAIN_PING: Final = b"draining"
+_DRAIN_PATIENCE: Final = 0.5
+"""Seconds that a shutdown waits for the answer to its PING."""
+
+
+class Connection(HeaderBlocks):
+    """One client.
+
+    Attributes:
+        parts: what the server is made of.
+        service: what answers.
+        receive_window: what the client may still send on this connection, in bytes of DATA.
+        receive_window_of_streams: what it may send on a new stream.
+        highest: the stream that the client opened last.
+        settings_seen: whether the client's first SETTINGS came.
+    """
+
+    SETTINGS: ClassVar[dict[int, int]] = {Setting.MAX_CONCURRENT_STREAMS: 1000, Setting.MAX_HEADER_LIST_SIZE: 16_384}
+
+    def __init__(self, loop: Loop, sock: socket.socket, parts: Parts, service: Service) -> None:
+        super().__init__(loop, sock)
+        self.parts = parts
+        self.service = service
+        self.reader = FrameReader()
+        self.receive_window = DEFAULT_WINDOW
+        self.receive_window_of_streams = DEFAULT_WINDOW
+        self._consumed = 0
+        self.highest = 0
+        self._last = LARGEST_STREAM_ID
+        self._preface = PREFACE
+        self.settings_seen = False
+        self._reset: dict[int, None] = {}
+        self._awake: deque[Call] = deque()
+        self._draining = False
+        self.send_settings(self.SETTINGS)
+        self.settle()
+
+    # Work -----------------------------------------------------------------------------------------------------------
+
+    def wake(self, call: Call) -> None:
+        """Note that an RPC may go on."""
+        self._awake.append(call)
+
+    def busy(self) -> bool:
+        """Whether there is more to do."""
+        return bool(self._awake) or super().busy()
+
+    def work(self) -> None:
+        """Let the RPCs go on, and send what they have."""
+        for _ in range(len(self._awake)):
+            self._awake.popleft().resume()
+        self.pump()
+        if self._draining and self._last < LARGEST_STREAM_ID and not self.streams:
+            self.close()
+
+    def lost(self) -> None:
+        """The client is gone, and so are its RPCs."""
+        for stream in list(self.streams.values()):
+            stream.call.gone()
+        self.streams.clear()
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """End the connection."""
+        self.lost()
+        self.send_goaway(self.highest, fault.code, fault.reason)
+        self.close()
+
+    def drain(self) -> None:
+        """Take no new streams, and close when the present ones have ended: RFC 9113, section 6.8."""
+        if not self._draining:
+            self._draining = True
+            self.send_goaway(LARGEST_STREAM_ID, ErrorCode.NO_ERROR)
+            self.send_ping(_DRAIN_PING, ack=False)
+            self.loop.after(_DRAIN_PATIENCE, self.drained)
+            self.settle()
+
+    def drained(self) -> None:
+        """Tell which stream is the last."""
+        if self.open and self._last == LARGEST_STREAM_ID:
+            self._last = self.highest
+            self.send_goaway(self._last, ErrorCode.NO_ERROR)
+            self.settle()
+
+    # Streams --------------------------------------------------------------------------------------------------------
+
+    def forget_closed(self, stream: Stream) -> None:
+        """Forget a stream that has ended on both sides."""
+        if stream.local_ended and stream.remote_ended:
+            self.streams.pop(stream.id, None)
+
+    def forget_reset(self, stream: Stream) -> None:
+        """Forget a stream that was reset from here: the client's frames may still be on their way."""
+        self.streams.pop(stream.id, None)
+        self.note_reset(stream.id)
+
+    def note_reset(self, stream_id: int) -> None:
+        """Remember a stream that was reset from here; the oldest are forgotten."""
+        self._reset[stream_id] = None
+        if len(self._reset) > _MOST_RESET:
+            del self._reset[next(iter(self._reset))]
+
+    def stream(self, stream_id: int) -> Stream | None:
+        """A stream that is there, or None if it is closed.
+
+        Raises:
+            ConnectionFault: the stream is idle, or is none of the client's: RFC 9113, section 5.1.
+        """
+        if stream_id > self.highest or stream_id % 2 == 0:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
+        return self.streams.get(stream_id)
+
+    def refuse(self, fault: StreamFault) -> None:
+        """End a stream on which the client broke the protocol."""
+        stream = self.streams.get(fault.stream_id)
+        if stream is None:
+            self.send_reset(fault.stream_id, fault.code)
+            self.note_reset(fault.stream_id)
+        else:
+            stream.call.gone()
+            stream.reset(fault.code)
+
+    # Frames ---------------------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Read frames and do what they ask."""
+        self.reader.feed(data)
+        try:
+            if self._preface:
+                self._read_preface()
+            while not self._preface and not self.closing and (frame := self.reader.next()) is not None:
+                self.on_frame(frame)
+        except ConnectionFault as fault:
+            self.fail(fault)
+
+    def _read_preface(self) -> None:
+        start = self.reader.take(len(self._preface))
+        if not self._preface.startswith(start):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this is no HTTP/2")
+        self._preface = self._preface[len(start) :]
+
+    def on_frame(self, frame: Frame) -> None:
+        """Do what a frame asks."""
+        if not self.settings_seen and (frame.kind != Kind.SETTINGS or frame.has(ACK)):
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is no SETTINGS")
+        self.settings_seen = True
+        self.check_order(frame)
+        try:
+            self.dispatch(frame)
+        except StreamFault as fault:
+            self.refuse(fault)
+
+    def dispatch(self, frame: Frame) -> None:
+        """Pass a frame to what knows its type; an unknown one is ignored: RFC 9113, section 5.5."""
+        match frame.kind:
+            case Kind.DATA:
+                self.on_data(frame)
+            case Kind.HEADERS | Kind.CONTINUATION:
+                self.on_header_block(frame)
+            case Kind.PRIORITY:
+                self.on_priority(frame)
+            case Kind.RST_STREAM:
+                self.on_reset(frame)
+            case Kind.SETTINGS:
+                self.on_settings(frame)
+            case Kind.PUSH_PROMISE:
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a client cannot push")
+            case Kind.PING:
+                self.on_ping(frame)
+            case Kind.GOAWAY:
+                self.on_goaway(frame)
+            case Kind.WINDOW_UPDATE:
+                self.on_window_update(frame)
+            case _:
+                self.on_unknown(frame)
+
+    def on_unknown(self, frame: Frame) -> None:
+        """Ignore a frame of a type that is not known."""
+
+    def on_data(self, frame: Frame) -> None:
+        """DATA: it counts against the connection's window whatever becomes of it: RFC 9113, section 6.9."""
+        stream = self.stream(frame.stream_id)
+        size = len(frame.payload)
+        self.receive_window -= size
+        if self.receive_window < 0:
+            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
+        content = frame.content()
+        self.consumed(size)
+        if stream is None:
+            self.on_late_data(frame)
+            return
+        self.check_open(stream)
+        self.deliver(stream, frame, content)
+
+    def check_open(self, stream: Stream) -> None:
+        """Judge whether DATA may come on a stream.
+
+        Raises:
+            StreamFault: the client has ended it before.
+        """
+        if stream.remote_ended:
+            raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED)
+
+    def on_late_data(self, frame: Frame) -> None:
+        """DATA on a closed stream: nothing if it was reset from here, else an error; its window is granted again."""
+        if frame.stream_id not in self._reset:
+            raise StreamFault(frame.stream_id, ErrorCode.STREAM_CLOSED)
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Pass on the content of DATA, and the half-close that it may carry."""
+        stream.receive(content, len(frame.payload) - len(content))
+        if frame.has(END_STREAM):
+            stream.half_close()
+
+    def on_headers(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """A request, or its trailers."""
+        if stream_id > self.highest:
+            self.highest = stream_id
+            self.on_request(stream_id, fields, end_stream=end_stream)
+            return
+        stream = self.streams.get(stream_id)
+        if stream is not None:
+            self.on_request_trailers(stream, fields, end_stream=end_stream)
+        elif stream_id not in self._reset:
+            raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"HEADERS on closed stream {stream_id}")
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Open a stream."""
+        if stream_id > self._last or self.too_many():
+            raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM)
+        try:
+            request = request_of(fields)
+        except MalformedError as error:
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR) from error
+        stream = self.streams[stream_id] = self.parts.stream(self, stream_id, request)
+        if end_stream:
+            self.on_request_without_data(stream)
+        stream.call.begin()
+
+    def too_many(self) -> bool:
+        """Whether no more streams are taken at present."""
+        return len(self.streams) >= self.SETTINGS[Setting.MAX_CONCURRENT_STREAMS]
+
+    def on_request_without_data(self, stream: Stream) -> None:
+        """HEADERS with END_STREAM: the half-close comes with the request."""
+        stream.half_close()
+
+    def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
+        """Trailers of a request: a half-close, and nothing in them matters."""
+        if stream.remote_ended:
+            raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED)
+        if not end_stream or any(name.startswith(b":") for name, _ in fields):
+            raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR)
+        stream.half_close()
+
+    def on_priority(self, frame: Frame) -> None:
+        """PRIORITY: checked, and of no effect."""
+        if not frame.stream_id:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
+        if len(frame.payload) != 5:
+            raise StreamFault(frame.stream_id, ErrorCode.FRAME_SIZE_ERROR)
+
+    def on_reset(self, frame: Frame) -> None:
+        """RST_STREAM: the RPC is cancelled, whatever the code."""
+        if len(frame.payload) != 4:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"RST_STREAM of {len(frame.payload)} bytes")
+        stream = self.stream(frame.stream_id)
+        if stream is not None:
+            stream.call.gone()
+            stream.drop()
+            self.forget_closed(stream)
+
+    def on_settings(self, frame: Frame) -> None:
+        """SETTINGS: they count from now on, and are acknowledged at once."""
+        if frame.stream_id:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"SETTINGS on stream {frame.stream_id}")
+        if frame.has(ACK):
+            self.on_settings_ack(frame)
+            return
+        for key, value in settings_of(frame.payload):
+            self.apply_setting(key, value)
+        self.send_settings_ack()
+
+    def on_settings_ack(self, frame: Frame) -> None:
+        """The client has our settings: its new streams begin with our window, and the present ones move with it."""
+        if frame.payload:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
+        window = self.SETTINGS.get(Setting.INITIAL_WINDOW_SIZE, DEFAULT_WINDOW)
+        change, self.receive_window_of_streams = window - self.receive_window_of_streams, window
+        for stream in self.streams.values():
+            stream.receive_window += change
+
+    def on_ping(self, frame: Frame) -> None:
+        """PING: answered with the same eight bytes."""
+        if frame.stream_id:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"PING on stream {frame.stream_id}")
+        if len(frame.payload) != 8:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"PING of {len(frame.payload)} bytes")
+        if not frame.has(ACK):
+            self.send_ping(frame.payload, ack=True)
+        elif frame.payload == _DRAIN_PING:
+            self.drained()
+
+    def on_goaway(self, frame: Frame) -> None:
+        """GOAWAY: it is about streams of ours, of which there are none."""
+        if frame.stream_id:
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"GOAWAY on stream {frame.stream_id}")
+        if len(frame.payload) < 8:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"GOAWAY of {len(frame.payload)} bytes")
+
+    def on_window_update(self, frame: Frame) -> None:
+        """WINDOW_UPDATE: more may be sent."""
+        if len(frame.payload) != 4:
+            raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"WINDOW_UPDATE of {len(frame.payload)} bytes")
+        increment = struct.unpack(">I", frame.payload)[0] & LARGEST_WINDOW
+        if not frame.stream_id:
+            if not increment:
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0")
+            self.widen(increment)
+            return
+        stream = self.stream(frame.stream_id)
+        if stream is not None:
+            if not increment:
+                raise StreamFault(stream.id, ErrorCode.PROTOCOL_ERROR)
+            self.widen_stream(stream, increment)
+
+    # Windows that this side grants ------------------------------------------------------------------------------------
+
+    def consumed(self, count: int) -> None:
+        """Grant the client window on the connection again, once it is worth a frame.
+
+        The connection's window does not wait for the RPCs, so that one which does not read never holds up the others.
+        """
+        self._consumed += count
+        if self._consumed >= DEFAULT_WINDOW // 2:
+            self.receive_window += self._consumed
+            self.send_window_update(0, self._consumed)
+            self._consumed = 0
+
+    def worth_granting(self) -> int:
+        """How many bytes of a stream's window are worth a frame."""
+        return self.receive_window_of_streams // 2

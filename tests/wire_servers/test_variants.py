@@ -1,0 +1,50 @@
+"""The suite passes a correct server on plain HTTP/2 frames, whatever it chooses where it has a choice."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from servers.running import FULL, LIMIT, Outcome, run_suite
+from wire_servers.variants import VARIANTS
+
+PROGRAM: Final = Path(__file__).resolve().parent / "serve.py"
+
+WIRE_ONLY: Final = {"padded-data": "grpcio's own HTTP/2 stack takes a padded DATA frame for a protocol error"}
+"""Variants that only the wire client can talk to, each with the reason."""
+
+WARNED: Final = {"no-reset-after-early-end": {"PAIR-13"}, "list-at-once": {"CARD-2"}}
+"""What a variant is warned of, because a specification says SHOULD, or because it is usual to do more."""
+
+
+def serve(*options: str) -> str:
+    """The target that is this server with these options."""
+    return f"exec:{shlex.join([sys.executable, str(PROGRAM), '--port', '{port}', *options])}"
+
+
+def judged_conformant(outcome: Outcome, warned: set[str]) -> None:
+    """The suite checked everything and said nothing against a server, but for the warnings that are known."""
+    assert outcome.code == 0, outcome.told()
+    assert not outcome.failed, outcome.told()
+    assert set(outcome.warned) == warned, outcome.told()
+    assert not outcome.skipped, outcome.told()
+    assert outcome.passed > 0, outcome.told()
+
+
+@pytest.mark.timeout(LIMIT + 10)
+def test_a_server_without_a_grpc_library_passes_the_whole_suite(tmp_path: Path) -> None:
+    """What the suite asks for can be had from HTTP/2 frames alone, and both clients see it."""
+    judged_conformant(run_suite(serve(), tmp_path), set())
+
+
+@pytest.mark.timeout(LIMIT + 10)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_http2_and_grpc_leave_open_is_not_held_against_a_server(name: str, tmp_path: Path) -> None:
+    """A server may choose where frames begin and end, how large its windows are, and what else it sends."""
+    both = FULL and name not in WIRE_ONLY
+    options = () if both else ("--grpcstream-client=wire",)
+    judged_conformant(run_suite(serve("--variant", name), tmp_path, *options), WARNED.get(name, set()))

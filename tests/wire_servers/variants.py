@@ -1,0 +1,194 @@
+"""The same server with other choices, each of which HTTP/2, gRPC and the contract leave open."""
+
+from __future__ import annotations
+
+import struct
+from typing import ClassVar, Final
+
+from wire_servers.call import Call
+from wire_servers.connection import Connection
+from wire_servers.frames import PADDED, Frame, Kind, Setting
+from wire_servers.headers import Fields
+from wire_servers.parts import Parts
+from wire_servers.service import Service
+from wire_servers.stream import Stream
+
+_SHREDDED: Final = 1024
+"""Bytes of a message that go one by one: more would say nothing new, and take minutes."""
+_PADDING: Final = 7
+
+
+class OneByteFrames(Stream):
+    """The first bytes of each message go in DATA frames of one byte."""
+
+    def cut(self, limit: int) -> bytes:
+        """One byte, or as much as fits once so many bytes of the message have gone."""
+        return super().cut(1 if self.offset < _SHREDDED else limit)
+
+
+class JoinedResponses(Stream):
+    """A DATA frame takes as many messages as fit and wait."""
+
+    def cut(self, limit: int) -> bytes:
+        """The next bytes, of any number of messages."""
+        pieces = bytearray()
+        while self.outbound and len(pieces) < limit:
+            pieces += super().cut(limit - len(pieces))
+        return bytes(pieces)
+
+
+class NoResetAfterEarlyEnd(Stream):
+    """A response that ends before the request is followed by nothing."""
+
+    RESET_AFTER_EARLY_END = False
+
+
+class PaddedData(Connection):
+    """DATA is padded where there is room."""
+
+    def data_frame(self, stream: Stream, limit: int) -> Frame:
+        """A padded frame, or a plain one if padding would leave no room for content."""
+        room = limit - 1 - _PADDING
+        if room <= 0:
+            return super().data_frame(stream, limit)
+        content = stream.cut(room)
+        return Frame(Kind.DATA, PADDED, stream.id, bytes((_PADDING,)) + content + bytes(_PADDING))
+
+
+class EmptyFrames(Connection):
+    """Every DATA frame has an empty one before it."""
+
+    def data_frame(self, stream: Stream, limit: int) -> Frame:
+        """The frame, after an empty one."""
+        self.emit(Frame(Kind.DATA, 0, stream.id))
+        return super().data_frame(stream, limit)
+
+
+class SmallWindows(Connection):
+    """Streams begin with a window of 1000 bytes, and what is read is granted again at once."""
+
+    SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.INITIAL_WINDOW_SIZE: 1000}
+
+    def worth_granting(self) -> int:
+        """A single byte is."""
+        return 1
+
+
+class WideWindows(Connection):
+    """Streams and connections begin with windows of a mebibyte."""
+
+    SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.INITIAL_WINDOW_SIZE: 1 << 20}
+
+    def on_settings(self, frame: Frame) -> None:
+        """Grant the connection its window with the first acknowledgement."""
+        super().on_settings(frame)
+        if self.receive_window < 1 << 20:
+            self.consumed(1 << 20)
+
+
+class ManyContinuations(Connection):
+    """Header blocks are cut into pieces of twenty bytes."""
+
+    def pieces(self, block: bytes) -> list[bytes]:
+        """The block in small pieces."""
+        return [block[start : start + 20] for start in range(0, len(block), 20)]
+
+
+class NoTable(Connection):
+    """The header table of responses is never used."""
+
+    TABLE_SIZE = 0
+
+    def apply_setting(self, key: int, value: int) -> None:
+        """Shrink the table when the first setting comes."""
+        super().apply_setting(key, value)
+        self.encoder.header_table_size = 0
+
+
+class Noisy(Connection):
+    """Frames that a client must ignore or answer come with every response: unknown types, SETTINGS, PING, PRIORITY."""
+
+    def send_headers(self, stream: Stream, fields: Fields) -> None:
+        """The headers, and noise around them."""
+        self.emit(Frame(0xB0, 0x55, 0, b"unknown, on the connection"))
+        super().send_headers(stream, fields)
+        self.emit(Frame(0xB1, 0xAA, stream.id, b"unknown, on the stream"))
+        self.emit(Frame(Kind.PRIORITY, 0, stream.id, struct.pack(">IB", 0, 15)))
+        self.send_settings({0x5A5A: 1})
+        self.send_window_update(0, 1)
+        self.receive_window += 1
+
+
+class SubtypeProto(Call):
+    """The content type is application/grpc+proto."""
+
+    CONTENT_TYPE = b"application/grpc+proto"
+
+
+class HeadersAtOnce(Call):
+    """Response headers go out before any request message is read."""
+
+    HEADERS_AT_ONCE = True
+
+
+class HeadersAndTrailers(Call):
+    """An error before any message has headers and trailers, never both in one."""
+
+    TRAILERS_ONLY = False
+
+
+class GzipResponses(Call):
+    """Responses are compressed where the client accepts it."""
+
+    COMPRESS = True
+
+
+class MuchMetadata(Call):
+    """There are fifty fields of metadata in the headers and as many in the trailers, some binary, some repeated."""
+
+    def headers(self) -> Fields:
+        """The headers and more."""
+        return [*super().headers(), (b"date", b"Thu, 01 Jan 1970 00:00:00 GMT"), *self.more(b"initial")]
+
+    def trailers(self, code: int, message: str) -> Fields:
+        """The trailers and more."""
+        return [*super().trailers(code, message), *self.more(b"trailing")]
+
+    def more(self, name: bytes) -> Fields:
+        """Fifty fields."""
+        fields = [(b"x-%s-%d" % (name, number % 25), b"value %d" % number) for number in range(48)]
+        return [*fields, (b"x-%s-bin" % name, b"AAEC/w"), (b"x-%s-empty" % name, b"")]
+
+
+class EagerRoute(Service):
+    """Route speaks first."""
+
+    ROUTE_SPEAKS_FIRST = True
+
+
+class ListAtOnce(Service):
+    """List answers its request without waiting for the half-close, and ignores what follows."""
+
+    LIST_AT_ONCE = True
+
+
+VARIANTS: Final = {
+    "one-byte-frames": Parts(stream=OneByteFrames),
+    "joined-responses": Parts(stream=JoinedResponses),
+    "no-reset-after-early-end": Parts(stream=NoResetAfterEarlyEnd),
+    "padded-data": Parts(connection=PaddedData),
+    "empty-frames": Parts(connection=EmptyFrames),
+    "small-windows": Parts(connection=SmallWindows),
+    "wide-windows": Parts(connection=WideWindows),
+    "many-continuations": Parts(connection=ManyContinuations),
+    "no-table": Parts(connection=NoTable),
+    "noisy": Parts(connection=Noisy),
+    "subtype-proto": Parts(call=SubtypeProto),
+    "headers-at-once": Parts(call=HeadersAtOnce),
+    "headers-and-trailers": Parts(call=HeadersAndTrailers),
+    "gzip-responses": Parts(call=GzipResponses),
+    "much-metadata": Parts(call=MuchMetadata),
+    "eager-route": Parts(service=EagerRoute),
+    "list-at-once": Parts(service=ListAtOnce),
+}
+"""The variants by name."""
