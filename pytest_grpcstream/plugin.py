@@ -97,10 +97,14 @@ def pytest_load_initial_conftests(
     """
     result = yield
     known = parser.parse_known_args(args)
+    packages = known.file_or_dir if known.pyargs else []
     if known.grpcstream_target is not None and not known.file_or_dir and not known.pyargs:
         args += ["--pyargs", SUITE]
-        # A project's own python_files must not hide the modules of the suite.
+        packages = [SUITE]
+    if any(name.startswith(SUITE) for name in packages):
+        # A project's own python_files and python_functions must not hide the tests of the suite.
         early_config.addinivalue_line("python_files", "test_*.py")
+        early_config.addinivalue_line("python_functions", "test_*")
     return result
 
 

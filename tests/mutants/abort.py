@@ -125,6 +125,7 @@ class ListLosesResponsesBeforeAbort(Mutant):
     """List drops its responses when it ends with an error."""
 
     killed_by = "ABORT-5"
+    also = frozenset({"ABORT-13"})  # which counts the responses before the error as well
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The responses, none before an error."""
@@ -193,6 +194,7 @@ class RecordAbortWaits(Mutant):
     """Record's error waits for the half-close, unless it is asked for at once."""
 
     killed_by = "ABORT-6"
+    also = frozenset({"CANCEL-16"})  # where an error follows a mark
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; Record's error after a request only when no more can come."""
@@ -207,7 +209,7 @@ class RouteAbortWaits(Mutant):
     """Route's error waits for the half-close, unless it is asked for at once."""
 
     killed_by = "ABORT-6"
-    also = frozenset({"ABORT-5"})  # which the client may be waiting for
+    also = frozenset({"ABORT-5", "CANCEL-16"})  # where an error follows other requests
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; Route's error after a request only when no more can come."""

@@ -13,11 +13,15 @@ from pytest_grpcstream.messages import StreamPoint, StreamRequest
 from servers.calls import Call
 from servers.correct import Correct
 
-USES_LIST: Final = frozenset({"DEADL-5", "EOF-1", "META-9", "ORD-1", "ORD-6", "ORD-7", "ORD-11", "SIZE-9", "WIRE-16"})
+USES_LIST: Final = frozenset(
+    {"DEADL-5", "EOF-1", "META-1", "META-2", "META-6", "META-9", "META-11", "META-17", "META-18", "ORD-1"}
+)
 """Requirements that a server fails whose every List is wrong; those that look only whether it goes on stay open."""
 USES_RECORD: Final = frozenset({"DEADL-5", "EOF-14", "FLOW-7", "META-9", "PAIR-1", "PAIR-2", "SIZE-5", "SIZE-7"})
 """Requirements that a server fails whose every Record is wrong."""
-USES_ROUTE: Final = frozenset({"EOF-13", "HALF-1", "HALF-4", "META-9", "ORD-4", "ORD-8", "ORD-12"})
+USES_ROUTE: Final = frozenset(
+    {"CANCEL-16", "EOF-13", "HALF-1", "HALF-4", "META-1", "META-2", "META-9", "META-17", "META-18", "ORD-12"}
+)
 """Requirements that a server fails whose every Route is wrong."""
 
 

@@ -20,7 +20,7 @@ class NeverNoticesCancel(Mutant):
     """No handler ever learns that its client went away."""
 
     killed_by = "CANCEL-2"
-    also = frozenset({"DEADL-12", "CANCEL-13"})  # nor of a deadline, nor while it waits for flow control
+    also = frozenset({"CANCEL-13", "CANCEL-16", "DEADL-12"})  # nor of a deadline, nor while it waits for flow control
 
     class CALL(Call):
         """An RPC that nobody leaves."""
@@ -34,7 +34,7 @@ class ListDoesNotNoticeCancel(Mutant):
     """The handler of List never learns that its client went away."""
 
     killed_by = "CANCEL-2"
-    also = frozenset({"DEADL-12", "CANCEL-13"})  # nor of a deadline, nor while it waits for flow control
+    also = frozenset({"CANCEL-13", "CANCEL-16", "DEADL-12"})  # nor of a deadline, nor while it waits for flow control
 
     class CALL(Call):
         """An RPC; nobody leaves a List."""
@@ -48,7 +48,7 @@ class RouteDoesNotNoticeCancel(Mutant):
     """The handler of Route never learns that its client went away."""
 
     killed_by = "CANCEL-2"
-    also = frozenset({"DEADL-12", "CANCEL-13"})  # nor of a deadline, nor while it waits for flow control
+    also = frozenset({"CANCEL-13", "CANCEL-16", "DEADL-12"})  # nor of a deadline, nor while it waits for flow control
 
     class CALL(Call):
         """An RPC; nobody leaves a Route."""
@@ -230,6 +230,7 @@ class CancelEndsSiblings(NoticesLeaving):
     """When an RPC is cancelled every Route that is open is cancelled too."""
 
     killed_by = "CANCEL-9"
+    also = frozenset({"CANCEL-16", "DEADL-13"})  # where a Route is open beside those that end
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,11 +247,11 @@ class CancelEndsSiblings(NoticesLeaving):
         self._routes.cancel_all_but(call)
 
 
-class EarlyCancelBreaksRoute(NoticesLeaving):
-    """When a Route is cancelled before its first request was read, no other Route is answered any more."""
+class EarlyCancelsBreakRoute(NoticesLeaving):
+    """After fifteen Routes in a row that were cancelled before their first request the next one is not answered."""
 
     killed_by = "CANCEL-3"
-    also = frozenset({"LOAD-8"})  # such cancels are among the hundreds
+    also = frozenset({"DEADL-13"})  # whose deadlines pass before any request
 
     class CALL(NoticesLeaving.CALL):
         """An RPC that knows whether a request was read.
@@ -263,44 +264,45 @@ class EarlyCancelBreaksRoute(NoticesLeaving):
 
     def __init__(self) -> None:
         super().__init__()
-        self._broken = False
+        self._early = 0
 
     def left(self, call: Call) -> None:
         """A client went away."""
-        assert isinstance(call, EarlyCancelBreaksRoute.CALL)
-        self._broken = self._broken or (call.method == "Route" and not call.begun)
+        assert isinstance(call, EarlyCancelsBreakRoute.CALL)
+        self._early += call.method == "Route" and not call.begun
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, if any are still given."""
-        assert isinstance(call, EarlyCancelBreaksRoute.CALL)
-        if self._broken:
-            call.over.wait()
+        """The responses, if none too many went away."""
+        assert isinstance(call, EarlyCancelsBreakRoute.CALL)
         first = list(itertools.islice(points, 1))
         call.begun = True
+        broken, self._early = self._early >= 15, 0
+        if broken:
+            call.over.wait()
         yield from super().route_responses(call, itertools.chain(first, points))
 
 
 class LateCancelsBreakRoute(NoticesLeaving):
-    """After five Routes that were cancelled in the middle no Route is answered any more."""
+    """After five Routes in a row that were cancelled in the middle the next one is not answered."""
 
     killed_by = "CANCEL-5"
-    also = frozenset({"CANCEL-9", "LOAD-8", "ROBUST-14"})  # where more Routes are cancelled
+    also = frozenset({"LOAD-8", "ROBUST-14"})  # where more Routes are cancelled
 
     def __init__(self) -> None:
         super().__init__()
-        self._left = itertools.count(1)
-        self._broken = False
+        self._late = 0
 
     def left(self, call: Call) -> None:
         """A client went away."""
-        if call.method == "Route":
-            self._broken = next(self._left) >= 5
+        self._late += call.method == "Route"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, if any are still given."""
-        if self._broken:
+        """The responses, if none too many went away."""
+        if self._late >= 5:
+            self._late = 0
             call.over.wait()
         yield from super().route_responses(call, points)
+        self._late = 0
 
 
 class CancelledSleepKeepsLock(Mutant):

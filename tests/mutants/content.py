@@ -105,6 +105,7 @@ class RouteEchoesSixteenBits(Mutant):
     """Route's echo has only the low sixteen bits of the value."""
 
     killed_by = "ORD-6"
+    also = frozenset({"ORD-3"})  # whose echoes have negative values
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
         """The answer, to an echo with a smaller value."""

@@ -37,6 +37,7 @@ class DeadlineKillsShortCalls(Mutant):
     """An RPC whose deadline is less than a minute away is ended at once with DEADLINE_EXCEEDED."""
 
     killed_by = "DEADL-5"
+    also = frozenset({"DEADL-12", "DEADL-13"})  # whose calls end before they are marked, or disturbed
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
         """Begin an RPC if it has time enough."""

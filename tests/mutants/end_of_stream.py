@@ -15,15 +15,16 @@ from servers.calls import Call
 
 
 class ListNeverEnds(Mutant):
-    """List stays open after its last response."""
+    """List stays open after the last of its usual responses."""
 
     killed_by = "EOF-1"
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, and then silence."""
+        """The responses, and after usual ones silence."""
         yield from super().list_responses(call, point)
-        call.over.wait()
+        if not point.name.startswith("!"):
+            call.over.wait()
 
 
 class NegativeListsAreLong(Mutant):
@@ -38,27 +39,29 @@ class NegativeListsAreLong(Mutant):
 
 
 class ListEndsWithError(Mutant):
-    """List sends everything and then ends with UNKNOWN."""
+    """List sends its usual responses and then ends with UNKNOWN."""
 
     killed_by = "EOF-1"
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, and then an error."""
+        """The responses, and after usual ones an error."""
         yield from super().list_responses(call, point)
-        self.abort(call, grpc.StatusCode.UNKNOWN, "EOF")
+        if not point.name.startswith("!"):
+            self.abort(call, grpc.StatusCode.UNKNOWN, "EOF")
 
 
 class ListEndsWithEmptyResponse(Mutant):
-    """List marks its end by a response without a point."""
+    """List marks the end of its usual responses by one without a point."""
 
     killed_by = "ORD-1"
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses and an empty one."""
+        """The responses, and after usual ones an empty one."""
         yield from super().list_responses(call, point)
-        yield StreamResponse()
+        if not point.name.startswith("!"):
+            yield StreamResponse()
 
 
 class ListRepeatsTheLast(Mutant):
@@ -167,8 +170,8 @@ class EmptyRouteFails(Mutant):
 class EmptyRouteIsAnswered(Mutant):
     """A Route without requests gets a response, though the server is not eager."""
 
-    killed_by = "HALF-4"
-    also = USES_ROUTE  # it passes for eager, and then never speaks first
+    killed_by = "EOF-13"
+    survives = "a Route without requests that has a response is taken for eager, and fails where eager ones are read"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
         """The responses, or one."""
@@ -183,8 +186,8 @@ class EmptyRouteIsAnswered(Mutant):
 class RouteSaysGoodbye(Mutant):
     """Route sends one response more after the half-close."""
 
-    killed_by = "HALF-4"
-    also = USES_ROUTE  # every Route shows it
+    killed_by = "EOF-13"
+    survives = "a Route without requests that has a response is taken for eager, and fails where eager ones are read"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points, and on Route one that nobody sent."""
@@ -193,15 +196,15 @@ class RouteSaysGoodbye(Mutant):
             yield StreamPoint(name="goodbye")
 
 
-class RouteEndsAfterThree(Mutant):
-    """Route ends with OK after three responses, while the client is still sending."""
+class RouteEndsAfterSixty(Mutant):
+    """Route ends with OK after sixty responses, while the client is still sending."""
 
-    killed_by = "HALF-4"
-    also = USES_ROUTE  # every Route of more than three messages is cut
+    killed_by = "HALF-1"
+    also = frozenset({"ABORT-5", "ORD-3", "ORD-4"})  # every Route of more than sixty messages is cut
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The first three responses."""
-        yield from itertools.islice(super().route_responses(call, points), 3)
+        """The first sixty responses."""
+        yield from itertools.islice(super().route_responses(call, points), 60)
 
 
 class RouteTakesEmptyNameForTheEnd(Mutant):
@@ -266,6 +269,7 @@ class RouteTakesSilenceForTheEnd(Mutant):
     """Route ends with OK when no request comes for 0.15 seconds."""
 
     killed_by = "EOF-5"
+    also = frozenset({"DEADL-12", "DEADL-13", "ORD-8"})  # where nothing is sent for a while as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route up to the first pause."""
@@ -281,7 +285,7 @@ class RecordTakesSilenceForTheEnd(Mutant):
     """Record answers when no request comes for 0.15 seconds."""
 
     killed_by = "EOF-5"
-    also = frozenset({"CANCEL-2", "PAIR-2"})  # where nothing is sent for a while as well
+    also = frozenset({"CANCEL-2", "ORD-7", "PAIR-2"})  # where nothing is sent for a while as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Record up to the first pause."""

@@ -17,7 +17,7 @@ class BuffersUntilHalfClose(Mutant):
     """Route sends nothing before the half-close."""
 
     killed_by = "HALF-4"
-    also = frozenset({"ORD-8"})  # no answer comes while the client waits for it
+    also = frozenset({"ABORT-17", "ORD-8"})  # no answer comes while the client waits for it
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route only when all are there, unless one of them ends the RPC."""
@@ -161,6 +161,7 @@ class RouteDropsIdleStreams(Mutant):
     """Route ends with UNAVAILABLE when no request comes for 0.15 seconds."""
 
     killed_by = "EOF-5"
+    also = frozenset({"DEADL-12", "DEADL-13", "ORD-8"})  # where nothing is sent for a while as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route up to the first pause."""

@@ -184,9 +184,7 @@ class RouteAnswersTwice(Mutant):
     """Route answers the third request of a stream twice."""
 
     killed_by = "ORD-4"
-    also = frozenset(
-        {"HALF-1", "HALF-4", "ORD-3", "ORD-8", "ORD-12"}
-    )  # which count answers
+    also = frozenset({"HALF-1", "HALF-4", "ORD-3", "ORD-8", "ORD-12"})  # which count answers
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
         """The responses, and the third once more."""

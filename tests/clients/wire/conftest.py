@@ -33,7 +33,7 @@ def grpclib_address() -> Iterator[str]:
 @pytest.fixture
 def client(stack: tuple[str, str]) -> Iterator[WireClient]:
     """A wire client of both stacks in turn, with a connection of its own."""
-    with WireClient(stack[1]) as client:
+    with WireClient(stack[1], timeout=20) as client:
         yield client
 
 
@@ -43,7 +43,7 @@ def connected() -> Iterator[Callable[..., WireClient]]:
     clients: list[WireClient] = []
 
     def connect(address: str, **options: object) -> WireClient:
-        made = WireClient(address, timeout=5).fresh(**options)
+        made = WireClient(address, timeout=20).fresh(**options)
         clients.append(made)
         return made
 

@@ -42,7 +42,7 @@ class Peer:
     """
 
     def __init__(self, channel: socket.socket) -> None:
-        channel.settimeout(10)
+        channel.settimeout(30)
         self.socket = channel
         self.encoder = Encoder()
         self.decoder = Decoder()
@@ -184,7 +184,7 @@ def scripted(*scripts: Script, path: Path | None = None) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 channel.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
     if failures:
         raise failures[0]
 

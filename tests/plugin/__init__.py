@@ -1,0 +1,1 @@
+"""Tests of the plugin: real runs of pytest on real servers."""

@@ -1,0 +1,106 @@
+"""Servers for the plugin's tests: one that is right in the core, and others that each go wrong in one way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import grpc
+
+from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\nFAKED passed\r\u202e\u2028end"
+"""What a target would send to reach the terminal of who looks at it."""
+
+
+def response(name: str, value: int) -> StreamResponse:
+    """A response with a point."""
+    return StreamResponse(pt=StreamPoint(name=name, value=value))
+
+
+class Core:
+    """The core of the contract, without any directive."""
+
+    def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
+        """The point of a request, which must have one."""
+        if not request.HasField("pt"):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request has no pt")
+        return request.pt
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Count up from the request's value."""
+        point = self.point(request, context)
+        for number in range(3):
+            yield response(point.name, (point.value + number + 2**31) % 2**32 - 2**31)
+
+    def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
+        """Read everything, then answer once."""
+        for request in requests:
+            self.point(request, context)
+        return response("gRPC Stream Server: Record", 1)
+
+    def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Answer each request when it is read."""
+        for number, request in enumerate(requests):
+            self.point(request, context)
+            yield response("gRPC Stream Server: Route", number)
+
+
+class ListSkipsOne(Core):
+    """Leaves out one number in every List."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Count up, but not quite."""
+        point = self.point(request, context)
+        for number in (0, 1, 3):
+            yield response(point.name, point.value + number)
+
+
+class HostileNames(Core):
+    """Answers every List by a text that would act on a terminal."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Send the text in place of the request's name."""
+        yield response(HOSTILE, request.pt.value)
+
+
+class HostileStatus(Core):
+    """Ends every Record by an error whose message would act on a terminal."""
+
+    def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
+        """Read everything, then fail."""
+        for _ in requests:
+            continue
+        context.abort(grpc.StatusCode.INTERNAL, HOSTILE)
+        raise AssertionError  # abort() raises
+
+
+class UnknownWithoutPoint(Core):
+    """Refuses a request without a point by another code than the one that it should: a warning."""
+
+    def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
+        """The point of a request, which must have one."""
+        if not request.HasField("pt"):
+            context.abort(grpc.StatusCode.UNKNOWN, "it is not known what this is")
+        return request.pt
+
+
+class ExitsWithoutPoint(Core):
+    """The whole process ends at a request without a point."""
+
+    def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
+        """The point of a request, if the process lives on."""
+        if not request.HasField("pt"):
+            print(f"no point {HOSTILE}", flush=True)
+            os._exit(9)
+        return super().point(request, context)
+
+
+class RouteUnimplemented:
+    """Has no Route at all."""
+
+    List = Core.List
+    Record = Core.Record
+    point = Core.point
+
+

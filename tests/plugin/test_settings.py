@@ -1,0 +1,198 @@
+"""Settings come from an option, the environment or the ini file, in that order, and a wrong one says where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from plugin.conftest import Run
+from pytest_grpcstream.errors import SettingError
+from pytest_grpcstream.settings import FEATURES, QUIET, STARTUP, TIMEOUT, Settings, read_settings
+
+SOURCES = ("option", "environment", "ini")
+SECONDS = "a number of seconds above 0 and at most 3600"
+
+VALUES: dict[str, tuple[tuple[str, object], tuple[str, object], tuple[str, object]]] = {
+    "target": (("one:1", "one:1"), ("two:2", "two:2"), ("three:3", "three:3")),
+    "features": (("abort", {"abort"}), ("none", set()), ("echo, sleep", {"echo", "sleep"})),
+    "client": (("wire", "wire"), ("library", "library"), ("both", "both")),
+    "timeout": (("1", 1.0), ("2.5", 2.5), ("3600", 3600.0)),
+    "quiet": (("0.1", 0.1), ("1e-1", 0.1), (" 0.3 ", 0.3)),
+    "startup_timeout": (("7", 7.0), ("8", 8.0), ("9", 9.0)),
+}
+"""For each setting three values as they are written and as they are meant, for the three sources."""
+
+Read = Callable[..., Settings]
+
+
+@pytest.fixture
+def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read the settings of a run that is given values by some sources."""
+
+    def read(name: str = "", **values: str) -> Settings:
+        arguments = []
+        if "option" in values:
+            arguments.append(f"--grpcstream-{name.replace('_', '-')}={values['option']}")
+        if "environment" in values:
+            monkeypatch.setenv(f"GRPCSTREAM_{name.upper()}", values["environment"])
+        if "ini" in values:
+            pytester.makeini(f"[pytest]\ngrpcstream_{name} = {values['ini']}\n")
+        return read_settings(pytester.parseconfig(*arguments))
+
+    return read
+
+
+def test_without_anything_said_there_are_defaults(read: Read) -> None:
+    """No target, both clients for the suite, features to be found out, warnings that do not fail."""
+    settings = read()
+    assert (settings.target, settings.features, settings.client) == (None, None, None)
+    assert (settings.timeout, settings.quiet, settings.startup_timeout) == (TIMEOUT, QUIET, STARTUP)
+    assert settings.clients == ("wire", "library")
+    assert not settings.strict
+    assert not settings.security.tls
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_the_option_wins_over_the_environment_and_that_over_the_ini_file(read: Read, name: str) -> None:
+    """Of several values the nearest one counts."""
+    written = {source: value for source, (value, _) in zip(SOURCES, VALUES[name], strict=True)}
+    meant = {source: value for source, (_, value) in zip(SOURCES, VALUES[name], strict=True)}
+    assert getattr(read(name, ini=written["ini"]), name) == meant["ini"]
+    assert getattr(read(name, environment=written["environment"]), name) == meant["environment"]
+    assert getattr(read(name, option=written["option"]), name) == meant["option"]
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_value_counts_as_none(read: Read, empty: str) -> None:
+    """An environment variable or ini option without a value leaves the word to the next source."""
+    if not empty:
+        assert read("timeout", environment=empty, ini="7").timeout == 7
+    assert read("quiet", ini=empty).quiet == QUIET
+
+
+def test_the_source_of_the_target_is_known(read: Read) -> None:
+    """The header of a run says where its target was named."""
+    assert read("target", ini="three:3").target_source == "the ini option grpcstream_target"
+    assert read("target", environment="two:2").target_source == "the environment variable GRPCSTREAM_TARGET"
+    assert read("target", option="one:1").target_source == "the option --grpcstream-target"
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ("all", set(FEATURES)),
+        ("none", set()),
+        ("abort", {"abort"}),
+        ("abort,watch", {"abort", "watch"}),
+        ("abort, watch , abort", {"abort", "watch"}),
+        ("abort watch", {"abort", "watch"}),
+        (",".join(FEATURES), set(FEATURES)),
+    ],
+)
+def test_features_are_a_list_of_names(read: Read, text: str, features: set[str]) -> None:
+    """Commas and blanks separate them; all and none stand alone."""
+    assert read("features", option=text).features == features
+
+
+@pytest.mark.parametrize(
+    ("given", "clients"), [("library", ("library",)), ("wire", ("wire",)), ("both", ("wire", "library"))]
+)
+def test_the_suite_runs_over_the_clients_that_are_named(read: Read, given: str, clients: tuple[str, ...]) -> None:
+    """One of them, or both."""
+    assert read("client", option=given).clients == clients
+
+
+def test_a_target_is_told_without_the_blanks_around(read: Read) -> None:
+    """They come from an ini file or a shell script."""
+    assert read("target", option=" reference ").target == "reference"
+
+
+BAD = {
+    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not understood; a target is "),
+    "features": ("abort,bogus", "Invalid features 'abort,bogus' from {source}; valid is all, none, or some of abort, "),
+    "client": ("grpcio", "Invalid client 'grpcio' from {source}; valid is library, wire or both"),
+    "timeout": ("soon", f"Invalid timeout 'soon' from {{source}}; valid is {SECONDS}"),
+    "quiet": ("0", f"Invalid quiet '0' from {{source}}; valid is {SECONDS}"),
+    "startup_timeout": ("-1", f"Invalid startup timeout '-1' from {{source}}; valid is {SECONDS}"),
+    "authority": ("a b", "Invalid authority 'a b' from {source}; valid is a host name, with or without a port"),
+}
+"""For each setting a bad value and how its message begins."""
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_names_its_source(read: Read, name: str, source: str) -> None:
+    """The message has the value, where it was given, and what is valid."""
+    text, message = BAD[name]
+    named = {
+        "option": f"the option --grpcstream-{name.replace('_', '-')}",
+        "environment": f"the environment variable GRPCSTREAM_{name.upper()}",
+        "ini": f"the ini option grpcstream_{name}",
+    }
+    with pytest.raises(SettingError) as refused:
+        read(name, **{source: text})
+    assert str(refused.value).startswith(message.format(source=named[source]))
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "3601", "1s", "0x1", "1,5", "", "\x1b[31m"])
+def test_a_time_is_a_number_of_seconds(read: Read, text: str) -> None:
+    """What is no finite number, or too large to be meant, is refused in a message that cannot act on a terminal."""
+    with pytest.raises(SettingError, match=r"Invalid timeout '.*' from the option --grpcstream-timeout; ") as refused:
+        read("timeout", option=text)
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "all,abort", "none none", "ABORT", "abort;echo", ","])
+def test_features_that_are_none_are_refused(read: Read, text: str) -> None:
+    """Their names are exact, and nothing is guessed."""
+    with pytest.raises(SettingError, match="from the option --grpcstream-features; valid is all, none, or some of"):
+        read("features", option=text)
+
+
+def test_a_bad_value_of_a_source_that_loses_is_not_looked_at(read: Read) -> None:
+    """Only the value that counts has to be valid."""
+    assert read("timeout", option="1", environment="soon", ini="later").timeout == 1
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_usage_error_comes_before_collection(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Exit code 4, one line, and no file of the project is even read."""
+    pytester.makepyfile(test_own="raise SystemExit('it was read')")
+    arguments = ["--grpcstream-timeout=soon"] if source == "option" else []
+    if source == "environment":
+        monkeypatch.setenv("GRPCSTREAM_TIMEOUT", "soon")
+    if source == "ini":
+        pytester.makeini("[pytest]\ngrpcstream_timeout = soon\n")
+    result = run(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    errors = [line for line in result.errlines if line.strip()]
+    assert len(errors) == 1
+    assert errors[0].startswith("ERROR: Invalid timeout 'soon' from the ")
+    assert "it was read" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("target=localhost", "Invalid target from the option --grpcstream-target: target 'localhost' is not understood"),
+        ("target=", "Invalid target from the option --grpcstream-target: target '' is not understood"),
+        ("features=some", "Invalid features 'some' from the option --grpcstream-features; valid is all, none, or"),
+        ("client=curl", "Invalid client 'curl' from the option --grpcstream-client; valid is library, wire or both"),
+    ],
+)
+def test_a_usage_error_of_a_run_of_the_suite(run: Run, option: str, message: str) -> None:
+    """A wrong option is told as pytest tells its own."""
+    result = run("--grpcstream-target=reference", f"--grpcstream-{option}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.errlines if line.startswith(f"ERROR: {message}")]
+    assert not result.outlines
+
+
+def test_a_usage_error_under_xdist(run: Run) -> None:
+    """It is told once, and no worker is started."""
+    result = run("--grpcstream-target=nonsense", "-n2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([line for line in result.errlines if "Invalid target" in line]) == 1
