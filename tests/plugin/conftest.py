@@ -12,6 +12,7 @@ from pytest_grpcstream import launch
 from pytest_grpcstream.targets import parse
 
 Run = Callable[..., pytest.RunResult]
+Judge = Callable[..., pytest.RunResult]
 Serve = Callable[[str], str]
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -65,7 +66,7 @@ def run(pytester: pytest.Pytester) -> Run:
 
 
 @pytest.fixture
-def judge(run: Run) -> Run:
+def judge(run: Run) -> Judge:
     """Run some modules of the suite by the library client against a target, the quickest way there is.
 
     Arguments of what it returns: the target, the modules without ``test_`` or ids of tests in them, options.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -96,11 +97,12 @@ class ExitsWithoutPoint(Core):
         return super().point(request, context)
 
 
-class RouteUnimplemented:
-    """Has no Route at all."""
+class RouteMute(Core):
+    """Reads what comes on a Route, and says nothing until the client is gone."""
 
-    List = Core.List
-    Record = Core.Record
-    point = Core.point
-
-
+    def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Answer nothing."""
+        over = threading.Event()
+        if context.add_callback(over.set):
+            over.wait()
+        yield from ()

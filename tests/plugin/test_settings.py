@@ -63,12 +63,10 @@ def test_the_option_wins_over_the_environment_and_that_over_the_ini_file(read: R
     assert getattr(read(name, option=written["option"]), name) == meant["option"]
 
 
-@pytest.mark.parametrize("empty", ["", " "])
-def test_an_empty_value_counts_as_none(read: Read, empty: str) -> None:
+def test_an_empty_value_counts_as_none(read: Read) -> None:
     """An environment variable or ini option without a value leaves the word to the next source."""
-    if not empty:
-        assert read("timeout", environment=empty, ini="7").timeout == 7
-    assert read("quiet", ini=empty).quiet == QUIET
+    assert read("timeout", environment="", ini="7").timeout == 7
+    assert read("quiet", environment="", ini="").quiet == QUIET
 
 
 def test_the_source_of_the_target_is_known(read: Read) -> None:

@@ -1,0 +1,57 @@
+"""--grpcstream-strict: warnings fail the run too."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.conftest import Judge, Serve
+
+OPTIONS = ("--grpcstream-features=none",)
+WARNED = "warning ROBUST-4: expected the status INVALID_ARGUMENT or OK; actual: UNKNOWN *"
+
+
+def test_a_warning_is_shown_and_does_not_fail(judge: Judge, serve: Serve) -> None:
+    """It is pytest's xfail, with its reason, and the verdict counts it."""
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=(*OPTIONS, "-rx"))
+    assert result.ret == pytest.ExitCode.OK
+    outcomes = result.parseoutcomes()
+    assert outcomes["xfailed"] == 3
+    assert "failed" not in outcomes
+    result.stdout.fnmatch_lines(
+        [
+            WARNED,
+            "verdict: conformant in all that was checked, with 3 warning(s)",
+            "XFAIL pytest_grpcstream/conformance/test_survival.py::*[[]library-List[]] - ROBUST-4: expected the status*",
+        ]
+    )
+
+
+@pytest.mark.parametrize("source", ["option", "ini"])
+def test_a_warning_fails_a_strict_run(judge: Judge, serve: Serve, pytester: pytest.Pytester, source: str) -> None:
+    """The same run with the option, or with the ini option, exits with 1 and has a report for each."""
+    if source == "ini":
+        pytester.makeini("[pytest]\ngrpcstream_strict = true\n")
+    options = (*OPTIONS, "--grpcstream-strict") if source == "option" else OPTIONS
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] == 3
+    assert "xfailed" not in outcomes
+    result.stdout.fnmatch_lines(
+        ["ROBUST-4 failed: expected the status INVALID_ARGUMENT or OK; actual: UNKNOWN *", "verdict: NOT conformant: *"]
+    )
+
+
+def test_a_strict_run_of_a_good_server_passes(judge: Judge, reference: str) -> None:
+    """Nothing else is stricter."""
+    assert judge(reference, "end_of_stream", options=("--grpcstream-strict",)).ret == pytest.ExitCode.OK
+
+
+def test_pytest_s_own_strictness_does_not_turn_warnings_into_failures(
+    judge: Judge, serve: Serve, pytester: pytest.Pytester
+) -> None:
+    """A project's xfail_strict speaks of its own expectations, and its warning filters of its own code."""
+    pytester.makeini("[pytest]\nxfail_strict = true\nfilterwarnings = error\n")
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=OPTIONS)
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes()["xfailed"] == 3
