@@ -1,9 +1,9 @@
 """Measure how fast a List of many small messages is read, and in how much memory.
 
 ``python benchmarks/list_rate.py`` reads one List of ``!repeat 1000000 x`` in three ways, each in a process of its own,
-from two servers: `frame_server.py`, which is fast enough to measure the reader, and the bundled reference, with which it
-is the server that is measured. The memory is what the reading process held at most, and how much of it was there already
-before the List: the List is read in flat memory if ten times the messages take no more.
+from two servers: `frame_server.py`, which is fast enough to measure the reader, and the bundled reference, with which
+it is the server that is measured. The memory is what the reading process held at most, and how much of it was there
+already before the List: the List is read in flat memory if ten times the messages take no more.
 """
 
 from __future__ import annotations

@@ -204,15 +204,20 @@ def test_the_limit_counts_for_the_decompressed_message(grpcstream_wire: WireClie
 # Responses --------------------------------------------------------------------------------------------------------
 
 
-@requirement("COMP-8", needs=("record",))
+@requirement("COMP-8", needs=("list", "record"))
 def test_responses_come_in_no_encoding_that_the_client_did_not_list(grpcstream_wire: WireClient) -> None:
+    large = encode_request(Point("compressible " * 200, 1))
     for encoding, accept, data in (
-        (None, None, framed(PLAIN)),
-        (None, "identity", framed(PLAIN)),
-        ("gzip", None, gzipped()),
-        ("gzip", "identity", gzipped()),
+        (None, None, framed(large)),
+        (None, "identity", framed(large)),
+        ("gzip", None, gzipped(large)),
+        ("gzip", "identity", gzipped(large)),
     ):
-        outcome(asked(grpcstream_wire, in_encoding(grpcstream_wire, encoding, accept), data))
+        for method in ("List", "Record"):
+            headers = in_encoding(grpcstream_wire, encoding, accept, method)
+            with grpcstream_wire.open(method, headers=headers) as stream:
+                stream.write(data, end_stream=True)
+                outcome(stream)
     found = grpcstream_wire.connection.violations.of(Rule.ENCODING_NOT_OFFERED)
     verify.nothing_wrong(map(str, found), "plain responses to a client that lists no encoding or identity")
 

@@ -14,6 +14,7 @@ from pytest_grpcstream.clients.wire import (
     Flag,
     FrameType,
     Headers,
+    Rule,
     SettingCodes,
     Shape,
     WireClient,
@@ -21,7 +22,17 @@ from pytest_grpcstream.clients.wire import (
     framed,
 )
 from pytest_grpcstream.features import Traits
-from pytest_grpcstream.wire_verify import asked, each, given_up, gives_up, refused, told_of
+from pytest_grpcstream.wire_verify import (
+    PLAIN_REQUEST,
+    asked,
+    each,
+    given_up,
+    gives_up,
+    outcome,
+    refused,
+    request_of,
+    told_of,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -130,6 +141,15 @@ def test_data_without_a_stream_is_an_error(are_errors: AreErrors) -> None:
 
 
 @requirement("H2-21")
+def test_the_server_pushes_nothing(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.open("List") as stream:
+        stream.send_last(PLAIN_REQUEST)
+        outcome(stream)
+    pushed = stream.connection.violations.of(Rule.PUSH_PROMISE)
+    verify.nothing_wrong(map(str, pushed), "nothing pushed to a client that disabled it", stream)
+
+
+@requirement("H2-21")
 def test_a_client_cannot_push(grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float) -> None:
     with grpcstream_wire.open("Record") as stream:
         promise = (2).to_bytes(4, "big") + b"\x82"  # stream 2, and the field ":method: GET"
@@ -147,7 +167,7 @@ def test_a_frame_that_is_too_large_is_an_error(
 ) -> None:
     largest = grpcstream_wire.connect().server_settings.get(SettingCodes.MAX_FRAME_SIZE, MAX_FRAME)
     with grpcstream_wire.open("Record") as stream:
-        stream.data(framed(bytes(largest + 1 - len(framed(b"")))))
+        stream.data(framed(request_of(largest + 1 - len(framed(b"")))))
         expected = f"an error for a frame of {largest + 1} bytes, one above SETTINGS_MAX_FRAME_SIZE"
         gives_up(stream.connection, expected, grpcstream_quiet, stream)
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a frame that is too large")

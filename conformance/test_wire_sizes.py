@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
-from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import ErrorCodes, Origin, WireClient, cuts, framed
 from pytest_grpcstream.features import Traits
-from pytest_grpcstream.wire_verify import Outcome, outcome, refused, told
+from pytest_grpcstream.wire_verify import Outcome, outcome, refused, request_of, told
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -18,12 +17,6 @@ USUAL_LIMIT = 4 * MIB
 OVER = 5 * MIB
 FRAME = 16_384
 """Bytes in each DATA frame of a large message, so that its first frames are read while the rest is sent."""
-
-
-def request_of(size: int) -> bytes:
-    """A request of exactly so many bytes on the wire, which must be more than 2 MiB for it."""
-    extra = len(encode_request(Point("s" * size, 1))) - size
-    return encode_request(Point("s" * (size - extra), 1))
 
 
 def takes(client: WireClient, size: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 import pytest
@@ -12,6 +12,7 @@ from pytest_grpcstream.errors import Deviation, Died, Inconclusive, Verdict
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.requirements import Requirement
 from pytest_grpcstream.run import OBSERVED, STRESS, Run, requirement_of, streams_of, target_of
+from pytest_grpcstream.settings import QUIET, TIMEOUT, Settings
 from pytest_grpcstream.suite import PACKAGE
 
 TIMELINES: Final = 3
@@ -103,12 +104,7 @@ class JudgementPlugin:
         return "\n".join(lines)
 
     def _command(self, item: pytest.Item) -> str:
-        settings = self._run.settings
-        words = ["pytest"]
-        if settings.target is not None:
-            words.append(f"--grpcstream-target={settings.target}")
-        if settings.features is not None:
-            words.append(f"--grpcstream-features={','.join(sorted(settings.features)) or 'none'}")
+        words = ["pytest", *_options(self._run.settings)]
         if item.get_closest_marker(STRESS) is not None:
             words += ["-m", STRESS]
         if item.nodeid.startswith(f"{PACKAGE}/"):
@@ -117,6 +113,25 @@ class JudgementPlugin:
         else:
             words.append(item.nodeid)
         return shlex.join(words)
+
+
+def _options(settings: Settings) -> Iterator[str]:
+    """The options with which another run comes to the same verdict, but for metadata, whose values nobody may see."""
+    features, security = settings.features, settings.security
+    values: dict[str, object] = {
+        "target": settings.target,
+        "features": None if features is None else ",".join(sorted(features)) or "none",
+        "client": settings.client,
+        "timeout": None if settings.timeout == TIMEOUT else f"{settings.timeout:g}",
+        "quiet": None if settings.quiet == QUIET else f"{settings.quiet:g}",
+        "ca": security.ca,
+        "cert": security.cert,
+        "key": security.key,
+        "authority": security.authority,
+    }
+    yield from (f"--grpcstream-{name}={value}" for name, value in values.items() if value is not None)
+    yield from ["--grpcstream-strict"] * settings.strict
+    yield from ["--grpcstream-tls"] * security.tls
 
 
 def _in_one_line(error: Verdict) -> str:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_grpcstream import verify
+from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import (
     Connection,
     ErrorCodes,
@@ -143,6 +144,20 @@ def asked(
     return stream
 
 
+def request_of(size: int) -> bytes:
+    """A request of exactly so many bytes, without the prefix of the wire.
+
+    Raises:
+        ValueError: no request has that size, because the lengths in it take more bytes the longer they are.
+    """
+    for value in (1, 1 << 7):
+        extra = len(encode_request(Point("s" * size, value))) - size
+        for count in range(size - extra, size - extra + 3):
+            if len(request := encode_request(Point("s" * count, value))) == size:
+                return request
+    raise ValueError(f"no request has {size} bytes")
+
+
 def uncompressed(headers: Headers) -> bytes:
     """A header block of literal fields only (RFC 7541, section 6.2.2), for `Shape.block`.
 
@@ -229,14 +244,13 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
         raise Deviation(expected, actual, stream)
 
 
-def goes_on(connection: Connection, expected: str, stream: WireStream | None = None) -> None:
-    """The server does not treat what was sent as a connection error: the connection takes new calls.
-
-    Raises:
-        Deviation: it did; RFC 9113, section 5.4.1, allows it.
-    """
-    if given_up(connection) or not connection.usable:
-        raise Deviation(expected, told_of(connection) if given_up(connection) else "GOAWAY", stream)
+def disturbed(connection: Connection) -> str | None:
+    """How the connection ended over what was sent last, in words; None when a PING behind it is answered."""
+    payload = connection.send_ping()
+    connection.wait(lambda: given_up(connection) or payload in connection.core.pongs)
+    if given_up(connection):
+        return told_of(connection)
+    return None if payload in connection.core.pongs else "a PING is not answered any more"
 
 
 def each(

@@ -104,5 +104,3 @@ class NeedsArguments(Plain):
 
     def __init__(self, database: str, cache: str) -> None:
         super().__init__(database + cache)
-
-

@@ -40,6 +40,8 @@ subprocess.Popen([sys.executable, "-S", "-c", child])
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
+PYTEST = (sys.executable, "-m", "pytest", "-s", "-pno:cacheprovider")
+
 
 @pytest.fixture
 def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
@@ -53,8 +55,7 @@ def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
             (folder / "test_user.py").write_text(source, encoding="utf-8")
             (folder / "servicer.py").write_text(SERVICER.format(witness=seen.port), encoding="utf-8")
             process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-s", "-pno:cacheprovider", f"--grpcstream-target={target}", *options]
-                + ["test_user.py"],
+                [*PYTEST, f"--grpcstream-target={target}", *options, "test_user.py"],
                 cwd=folder,
                 env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TMPDIR=str(scratch)),
                 stdout=subprocess.PIPE,

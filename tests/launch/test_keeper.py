@@ -90,9 +90,7 @@ def test_a_given_address_that_goes_away_is_gone(kept_by: Keeper, monkeypatch: py
     assert not kept.restartable
 
 
-def test_a_target_that_stops_listening_is_gone_though_it_runs(
-    kept_by: Keeper, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_target_that_stops_listening_is_gone_though_it_runs(kept_by: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that accepts no connection is as good as dead."""
     monkeypatch.setattr(keeper, "GONE", 0.2)
     kept = kept_by.serve(servicers.Plain)

@@ -26,7 +26,7 @@ message StreamPoint { string name = 1; int32 value = 2; }
 message StreamRequest { StreamPoint pt = 1; }
 message StreamResponse { StreamPoint pt = 1; }
 """
-GENERATED = '''
+GENERATED = """
 import stream_pb2
 import stream_pb2_grpc
 
@@ -36,7 +36,7 @@ class StreamService(stream_pb2_grpc.StreamServiceServicer):
         for request in requests:
             assert isinstance(request, stream_pb2.StreamRequest), type(request)
             yield stream_pb2.StreamResponse(pt=stream_pb2.StreamPoint(name=__name__))
-'''
+"""
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_the_text_of_a_target_is_what_it_is_shown_as() -> None:
         ),
         (
             "exec:./server '{port}",
-            "target \"exec:./server '{port}\": the command cannot be split: No closing quotation",
+            'target "exec:./server \'{port}": the command cannot be split: No closing quotation',
         ),
         ("a\x1b[31m\nb", f"target 'a\\x1b[31m\\nb' is not understood; a target is {FORMS}"),
     ],

@@ -86,6 +86,16 @@ class UnknownWithoutPoint(Core):
         return request.pt
 
 
+class HostileWithoutPoint(Core):
+    """Refuses a request without a point by another code, and by a text that would act on a terminal."""
+
+    def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
+        """The point of a request, which must have one."""
+        if not request.HasField("pt"):
+            context.abort(grpc.StatusCode.UNKNOWN, HOSTILE)
+        return request.pt
+
+
 class ExitsWithoutPoint(Core):
     """The whole process ends at a request without a point."""
 

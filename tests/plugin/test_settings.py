@@ -1,4 +1,4 @@
-"""Settings come from an option, the environment or the ini file, in that order, and a wrong one says where it stands."""
+"""Settings come from an option, the environment or the ini file, in that order; a wrong one says where it stands."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_usage_error_comes_before_collection(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("target=localhost", "Invalid target from the option --grpcstream-target: target 'localhost' is not understood"),
+        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not understood"),
         ("target=", "Invalid target from the option --grpcstream-target: target '' is not understood"),
         ("features=some", "Invalid features 'some' from the option --grpcstream-features; valid is all, none, or"),
         ("client=curl", "Invalid client 'curl' from the option --grpcstream-client; valid is library, wire or both"),

@@ -115,9 +115,7 @@ def test_an_option_of_a_conftest_does_not_hide_the_suite(run: Run, pytester: pyt
     assert len(collected(result)) > 300
 
 
-def test_an_option_of_a_conftest_and_a_path_are_told_apart(
-    run: Run, pytester: pytest.Pytester, untouched: str
-) -> None:
+def test_an_option_of_a_conftest_and_a_path_are_told_apart(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
     """With a path behind such an option, only the path runs."""
     pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--foo')")
     pytester.makepyfile(test_own=OWN_TEST)

@@ -11,9 +11,7 @@ from launch.witness import command
 from plugin.conftest import Judge, Run, Serve
 
 
-def test_an_operation_takes_no_longer_than_the_timeout(
-    run: Run, pytester: pytest.Pytester, serve: Serve
-) -> None:
+def test_an_operation_takes_no_longer_than_the_timeout(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
     """A server that never answers costs one time limit, and the message says how long that was."""
     pytester.makepyfile(
         """

@@ -82,13 +82,15 @@ class SettingsAcknowledgedOnce(Mutant, Connection):
 
 
 class SettingsAckWithPayload(Mutant, Connection):
-    """The acknowledgement of SETTINGS repeats them."""
+    """Only the first acknowledgement of SETTINGS is empty, as all must be."""
 
     killed_by = "H2-4"
+    acknowledged = False
 
     def send_settings_ack(self) -> None:
-        """Acknowledge with a payload."""
-        self.emit(Frame(Kind.SETTINGS, ACK, 0, bytes(6)))
+        """Acknowledge, later with a payload."""
+        self.emit(Frame(Kind.SETTINGS, ACK, 0, bytes(6) if self.acknowledged else b""))
+        self.acknowledged = True
 
 
 class FirstFrameIsPing(Mutant, Connection):
@@ -142,7 +144,7 @@ class PriorityKills(Mutant, Connection):
 
     killed_by = "H2-27"
 
-    def on_priority(self, frame: Frame) -> None:  # noqa: ARG002 - overrides a method that uses it
+    def on_priority(self, frame: Frame) -> None:
         """Object to it."""
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY")
 
@@ -187,7 +189,7 @@ class LateDataKills(Mutant, Connection):
 
     killed_by = "H2-26"
 
-    def on_late_data(self, frame: Frame) -> None:  # noqa: ARG002 - overrides a method that uses it
+    def on_late_data(self, frame: Frame) -> None:
         """Object to it, as RFC 9113 allows, but loudly."""
         raise ConnectionFault(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
 
@@ -217,17 +219,17 @@ class StopsAfterManyStreams(Mutant, Connection):
 
 
 class IdleConnectionsClosed(Mutant, Connection):
-    """A connection without any stream for half a second is closed without a word."""
+    """A connection without any stream for two seconds is closed without a word."""
 
     killed_by = "CONN-9"
     checks = 0
 
     def work(self) -> None:
-        """Work, and look again in half a second."""
+        """Work, and look again later."""
         super().work()
         self.checks += 1
         now = self.checks
-        self.loop.after(0.5, lambda: self.close_if_idle(now))
+        self.loop.after(2.0, lambda: self.close_if_idle(now))
 
     def close_if_idle(self, then: int) -> None:
         """Close if nothing has happened since."""

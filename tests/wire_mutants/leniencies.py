@@ -199,7 +199,7 @@ class NoGoaway(Mutant, Connection):
 
     killed_by = "H2-22"
 
-    def fail(self, fault: ConnectionFault) -> None:  # noqa: ARG002 - overrides a method that uses it
+    def fail(self, fault: ConnectionFault) -> None:
         """Close."""
         self.lost()
         self.close()
@@ -208,7 +208,7 @@ class NoGoaway(Mutant, Connection):
 class StreamErrorsKill(Mutant, Connection):
     """An error of one stream ends the connection."""
 
-    killed_by = "H2-28"
+    killed_by = "ROBUST-18"
 
     def refuse(self, fault: StreamFault) -> None:
         """End all."""
@@ -220,6 +220,6 @@ class GoawayCountsNothing(Mutant, Connection):
 
     killed_by = "CONN-7"
 
-    def send_goaway(self, last: int, code: int, reason: str = "") -> None:  # noqa: ARG002 - overrides a method that uses it
+    def send_goaway(self, last: int, code: int, reason: str = "") -> None:
         """The GOAWAY, with 0 in place of the last stream."""
         super().send_goaway(0, code, reason)

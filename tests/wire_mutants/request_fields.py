@@ -177,6 +177,8 @@ class MissingPathHangs(Mutant, Connection):
         """Take the request if it can be."""
         if {b":path", b":method"} <= {name for name, _ in fields}:
             super().on_request(stream_id, fields, end_stream=end_stream)
+        else:
+            self.note_reset(stream_id)  # so that DATA that follows is ignored too
 
 
 class ServesWrongContentLength(Mutant, _Lenient):

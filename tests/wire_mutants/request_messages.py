@@ -68,7 +68,7 @@ class PaddingDelivered(Mutant, Connection):
 
     killed_by = "H2-8"
 
-    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:  # noqa: ARG002 - overrides a method that uses it
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver all of the payload."""
         super().deliver(stream, frame, frame.payload)
 

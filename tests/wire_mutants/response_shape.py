@@ -156,6 +156,9 @@ class Promises(Mutant, Connection):
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
         """The headers, after a promise of another response."""
+        if not stream.call.initial:
+            super().send_headers(stream, fields)
+            return
         request = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"localhost"), (b":path", b"/")]
         payload = struct.pack(">I", 2 * stream.id) + self.encoder.encode(request)
         self.emit(Frame(Kind.PUSH_PROMISE, END_HEADERS, stream.id, payload))

@@ -58,7 +58,7 @@ def bank() -> Iterator[object]:
 
 
 @pytest.mark.timeout(LIMIT * 2)
-@pytest.mark.parametrize("name", bank())
+@pytest.mark.parametrize("name", list(bank()))
 def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Started) -> None:
     """A server that is broken in one way on the wire fails the requirement that it breaks, and no unrelated one."""
     mutant, outcome = MUTANTS[name], outcomes(name).result()

@@ -66,7 +66,7 @@ class LateBytesKillTheConnection(Mutant, Connection):
 
     killed_by = "PAIR-10"
 
-    def on_late_data(self, frame: Frame) -> None:  # noqa: ARG002 - overrides a method that uses it
+    def on_late_data(self, frame: Frame) -> None:
         """The connection ends, without GOAWAY."""
         self.lost()
         self.close()

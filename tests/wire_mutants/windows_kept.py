@@ -14,7 +14,7 @@ class OverrunsStreamWindow(Mutant, Connection):
 
     killed_by = "FLOW-1"
 
-    def allowance(self, stream: Stream) -> int:  # noqa: ARG002 - overrides a method that uses it
+    def allowance(self, stream: Stream) -> int:
         """What the connection allows."""
         return min(self.send_window, self.client[Setting.MAX_FRAME_SIZE])
 

@@ -1,0 +1,161 @@
+"""A failing test says what was required, expected and seen, when, and how to run it again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+
+import pytest
+
+from plugin.conftest import Judge, Run, Serve
+
+NONE = "--grpcstream-features=none"
+ORDER = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
+
+
+def repeat_commands(result: pytest.RunResult) -> list[str]:
+    """The commands that the reports of a run print."""
+    return [line.removeprefix("repeat with  ") for line in result.outlines if line.startswith("repeat with ")]
+
+
+def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Serve) -> None:
+    """The parts stand in order, and the deciding event is marked."""
+    address = serve("plugin.servicers:ListSkipsOne")
+    result = judge(address, f"{ORDER}[library-1000]")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes() == {"failed": 1}
+    result.stdout.fnmatch_lines(
+        [
+            "ORD-1 failed: expected responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002); "
+            "actual: 3 in all, from number 2 on ('order', 1003)",
+            "",
+            "requirement  The responses of a List arrive in exactly the order in which the handler wrote them.",
+            "             MUST (gRPC), severity error; grpc.io, *",
+            "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
+            "actual       3 in all, from number 2 on ('order', 1003)",
+            "timeline     <LibraryStream /proto.StreamService/List OK, 1 sent, 3 received>",
+            " *0.0 ms -> headers /proto.StreamService/List",
+            " * ms -> message ('order', 1000) [[]12 bytes[]]",
+            " * ms -> half-close",
+            " * ms <- message ('order', 1000) [[]12 bytes[]]",
+            " * ms <- message ('order', 1001) [[]12 bytes[]]",
+            " * ms <- message ('order', 1003) [[]12 bytes[]]",
+            "> * ms <- end OK",
+            "repeat with  pytest --grpcstream-target=*",
+        ],
+        consecutive=True,
+    )
+
+
+def test_a_failure_shows_no_source(judge: Judge, serve: Serve) -> None:
+    """Whoever wrote the server has no use for the suite's own lines, or for grpcio's."""
+    text = judge(serve("plugin.servicers:ListSkipsOne"), f"{ORDER}[library-0]").stdout.str()
+    assert "Traceback" not in text
+    assert not re.search(r"\.py:\d", text)
+    assert "def test_" not in text
+    assert not re.search(r"^E  ", text, re.MULTILINE)
+
+
+def test_the_command_repeats_this_one_test(judge: Judge, run: Run, serve: Serve) -> None:
+    """What is printed is run as it is, and comes to the same verdict about the same test."""
+    result = judge(
+        serve("plugin.servicers:ListSkipsOne"), ORDER, options=(NONE, "--grpcstream-timeout=4", "--grpcstream-strict")
+    )
+    commands = repeat_commands(result)
+    assert len(commands) == result.parseoutcomes()["failed"] > 1
+    words = shlex.split(commands[0])
+    assert words[0] == "pytest"
+    again = run(*words[1:])
+    assert again.ret == pytest.ExitCode.TESTS_FAILED
+    assert again.parseoutcomes() == {"failed": 1}
+    assert repeat_commands(again) == commands[:1]
+
+
+def test_the_command_of_a_strict_run_repeats_its_verdict(judge: Judge, run: Run, serve: Serve) -> None:
+    """A warning that failed the run fails the repetition too."""
+    name = "survival::test_a_request_without_pt_does_not_take_the_server_down"
+    options = (NONE, "--grpcstream-strict", "--grpcstream-client=wire", "--grpcstream-quiet=0.1")
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), f"{name}[wire-List]", options=options)
+    [command] = repeat_commands(result)
+    assert {*options} <= {*shlex.split(command)}
+    again = run(*shlex.split(command)[1:])
+    assert again.parseoutcomes() == {"failed": 1}
+
+
+def test_the_command_repeats_a_test_of_a_program(judge: Judge, run: Run) -> None:
+    """The target's own quotes and blanks are quoted for the shell."""
+    target = f"exec:{sys.executable} -c 'from plugin.program import main; main(\"ListSkipsOne\")' {{port}}"
+    result = judge(target, f"{ORDER}[library-0]")
+    [command] = repeat_commands(result)
+    again = run(*shlex.split(command)[1:])
+    assert again.parseoutcomes() == {"failed": 1}
+    assert f"--grpcstream-target={target}" in shlex.split(command)
+
+
+def test_what_could_not_be_observed_says_so(judge: Judge, serve: Serve) -> None:
+    """A requirement whose observation needs what the target cannot do is open, red, and short."""
+    result = judge(serve("plugin.servicers:ListSkipsOne"), "ordering::test_list_returns_the_name_as_it_was_sent")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = [line for line in result.outlines if line.startswith("ORD-6 ")]
+    assert len(told) == result.parseoutcomes()["failed"]
+    assert set(told) == {
+        "ORD-6 inconclusive: could not be observed: this target has not even a List that answers a plain name"
+    }
+    assert len(repeat_commands(result)) == len(told)
+    assert "timeline " not in result.stdout.str()
+    result.stdout.fnmatch_lines(["verdict: NOT conformant: inconclusive: ORD-6"])
+
+
+def test_a_test_of_one_s_own_that_names_a_requirement_is_judged_alike(
+    run: Run, pytester: pytest.Pytester, serve: Serve
+) -> None:
+    """The report of such a test is the same, and its command names it as pytest does."""
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+        from pytest_grpcstream import Point, verify
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_order(grpcstream):
+            with grpcstream.list("mine", 1) as stream:
+                verify.list_answer(stream, Point("mine", 1))
+        """
+    )
+    result = run(f"--grpcstream-target={serve('plugin.servicers:ListSkipsOne')}", NONE, "test_own.py")
+    assert result.parseoutcomes() == {"failed": 2}
+    assert [shlex.split(command)[-1] for command in repeat_commands(result)] == [
+        "test_own.py::test_order[wire]",
+        "test_own.py::test_order[library]",
+    ]
+
+
+def test_an_error_in_a_test_itself_keeps_its_traceback(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """Only verdicts are rewritten; a bug in a test is shown as pytest shows bugs."""
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_order(grpcstream):
+            raise ZeroDivisionError("a bug")
+        """
+    )
+    result = run(f"--grpcstream-target={core}", NONE, "--grpcstream-client=library", "test_own.py")
+    assert result.parseoutcomes() == {"failed": 1}
+    result.stdout.fnmatch_lines([">  *raise ZeroDivisionError*", "verdict: NOT conformant: failed: ORD-1"])
+
+
+def test_a_requirement_that_is_not_registered_is_refused(run: Run, pytester: pytest.Pytester) -> None:
+    """Before anything runs, with the name of the test."""
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+
+        @pytest.mark.grpcstream_requirement("ORD-1000")
+        def test_order(): pass
+        """
+    )
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *test_order names the requirement 'ORD-1000', which is not registered"])
