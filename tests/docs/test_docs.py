@@ -60,3 +60,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_requirement_that_is_named_exists(name: str) -> None:
     """The requirements that a page names are registered."""
     assert set(REQUIREMENT.findall((ROOT / name).read_text(encoding="utf-8"))) <= set(registry())
+
+
+def test_the_page_of_what_is_covered_names_every_requirement() -> None:
+    """What the page calls a part of the suite is what the registry holds, and nothing of that is called left out."""
+    text = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    inside, outside = text.split("## Not a requirement of its own")
+    assert set(REQUIREMENT.findall(inside)) == set(registry())
+    assert not {line.split("|")[1].strip() for line in outside.splitlines() if line.startswith("| ")} & set(registry())
