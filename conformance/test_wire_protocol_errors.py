@@ -21,7 +21,7 @@ from pytest_grpcstream.clients.wire import (
     WireStream,
     framed,
 )
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.features import INITIAL_KEY, Traits
 from pytest_grpcstream.wire_verify import (
     PLAIN_REQUEST,
     asked,
@@ -142,10 +142,11 @@ def test_data_without_a_stream_is_an_error(are_errors: AreErrors) -> None:
 
 @requirement("H2-21")
 def test_the_server_pushes_nothing(grpcstream_wire: WireClient) -> None:
-    with grpcstream_wire.open("List") as stream:
-        stream.send_last(PLAIN_REQUEST)
-        outcome(stream)
-    pushed = stream.connection.violations.of(Rule.PUSH_PROMISE)
+    for method in ("List", "Record", "Route"):
+        with grpcstream_wire.open(method, metadata=[(INITIAL_KEY, "anything")]) as stream:
+            stream.send_last(PLAIN_REQUEST)
+            outcome(stream)
+    pushed = [one for connection in grpcstream_wire.connections for one in connection.violations.of(Rule.PUSH_PROMISE)]
     verify.nothing_wrong(map(str, pushed), "nothing pushed to a client that disabled it", stream)
 
 

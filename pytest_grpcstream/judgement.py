@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -30,7 +30,7 @@ class JudgementPlugin:
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -41,8 +41,29 @@ class JudgementPlugin:
             self._judge(item, call, report, requirement)
         elif report.failed and call.when == "call":
             for stream in streams_of(item)[-TIMELINES:]:
-                shown = self._run.settings.security.redact(stream.timeline.render())
-                report.sections.append((f"grpcstream {stream!r}", shown))
+                report.sections.append((f"grpcstream {stream!r}", stream.timeline.render()))
+        return self._redacted(item.config, report)
+
+    def _redacted(self, config: pytest.Config, report: pytest.TestReport) -> pytest.TestReport:
+        """The report without secret values: any test may show what the target has echoed, in whatever place."""
+        redact = self._run.settings.security.redact
+
+        def cleaned(value: Any) -> Any:
+            if isinstance(value, str):
+                return redact(value)
+            if isinstance(value, dict):
+                return {key: cleaned(one) for key, one in value.items()}
+            if isinstance(value, (list, tuple)):
+                return type(value)(cleaned(one) for one in value)
+            return value
+
+        if self._run.settings.security.metadata:
+            # The form in which pytest-xdist sends reports, because it is plain values.
+            data = config.hook.pytest_report_to_serializable(config=config, report=report)
+            names = ("longrepr", "sections", "user_properties", "wasxfail", "grpcstream")
+            data.update({name: cleaned(data[name]) for name in names if name in data})
+            restored: pytest.TestReport = config.hook.pytest_report_from_serializable(config=config, data=data)
+            return restored
         return report
 
     def _judge(
@@ -52,7 +73,7 @@ class JudgementPlugin:
         verdict = "passed" if report.passed else "not applicable" if report.skipped else "failed"
         reason = ""
         if isinstance(error, Verdict):
-            reason = self._run.settings.security.redact(_in_one_line(error))
+            reason = _in_one_line(error)
             verdict = self._severity(error, requirement)
             if verdict == "warned":
                 report.outcome = "skipped"
@@ -60,8 +81,7 @@ class JudgementPlugin:
             elif verdict == "passed":
                 report.outcome = "passed"
                 report.user_properties.append((OBSERVED, reason))
-            text = self._run.settings.security.redact(self._explain(item, requirement, error, verdict))
-            judged = Judged(text).with_traceback(error.__traceback__)
+            judged = Judged(self._explain(item, requirement, error, verdict)).with_traceback(error.__traceback__)
             report.longrepr = pytest.ExceptionInfo.from_exception(judged).getrepr(style="value")
         elif report.skipped and isinstance(report.longrepr, tuple):
             reason = str(report.longrepr[2]).removeprefix("Skipped: ")

@@ -69,8 +69,8 @@ class KeptTarget:
 
     @property
     def guarded(self) -> bool:
-        """Whether the target is reached as the settings say; what is served in this process is not."""
-        return self._target is not None
+        """Whether the target is reached as the settings say; what a test serves itself is not."""
+        return self._target is not None and self._security != PLAINTEXT
 
     @property
     def restartable(self) -> bool:

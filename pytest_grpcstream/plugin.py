@@ -47,7 +47,7 @@ SUITE: Final = "pytest_grpcstream.conformance"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options; each has an environment variable GRPCSTREAM_NAME and an ini option beside it."""
+    """Declare the options; each has an ini option, and most an environment variable GRPCSTREAM_NAME."""
     group = parser.getgroup("grpcstream", "conformance of gRPC streams")
     texts = {
         "target": (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
@@ -72,6 +70,10 @@ class Requirement:
 @functools.cache
 def registry() -> dict[str, Requirement]:
     """Every requirement of the shipped suite by its id, in the order of the registry."""
+    # Only a run of the suite reads it; a plain run of pytest does not pay for the imports.
+    import tomllib
+    from importlib import resources
+
     text = (resources.files("pytest_grpcstream.conformance") / "requirements.toml").read_text(encoding="utf-8")
     return {
         name: Requirement(

@@ -222,6 +222,10 @@ class LibraryClient(Client):
             self.channel.close()
 
 
+def _host(authority: str) -> str:
+    return authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
+
+
 def open_channel(
     address: str, credentials: grpc.ChannelCredentials | None = None, authority: str | None = None
 ) -> grpc.Channel:
@@ -237,5 +241,5 @@ def open_channel(
     if credentials is None:
         return grpc.insecure_channel(address, options=options)
     if authority is not None:
-        options.append(("grpc.ssl_target_name_override", authority.partition(":")[0]))
+        options.append(("grpc.ssl_target_name_override", _host(authority)))
     return grpc.secure_channel(address, credentials, options=options)

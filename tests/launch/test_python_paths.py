@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,7 +106,7 @@ def test_a_module_is_found_in_the_current_folder(start: Start, project: Path) ->
 
 
 @pytest.fixture
-def failing(project: Path) -> Iterator[Path]:
+def failing(project: Path) -> Path:
     """A project whose modules cannot be imported, each for another reason."""
     sources = {
         "raises": "raise ValueError('bad\\nconfig \\x1b[31m')",

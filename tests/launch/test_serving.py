@@ -12,6 +12,7 @@ from launch import servicers
 from pytest_grpcstream import EOF, Code, LibraryClient, TargetError
 from pytest_grpcstream.clients.library import open_channel
 from pytest_grpcstream.launch import InProcess
+from pytest_grpcstream.messages import StreamResponse
 from pytest_grpcstream.serving import STREAMS, load, serve
 
 FORMS = {
@@ -127,7 +128,7 @@ def test_a_handler_that_never_ends_does_not_keep_it() -> None:
     release = threading.Event()
 
     class Stubborn(servicers.Plain):
-        def Route(self, *_: object) -> Iterator[servicers.StreamResponse]:
+        def Route(self, *_: object) -> Iterator[StreamResponse]:
             yield servicers.response("waiting")
             release.wait(60)
 

@@ -57,6 +57,16 @@ class ListSkipsOne(Core):
             yield response(point.name, point.value + number)
 
 
+class WrongForGrpcio(ListSkipsOne):
+    """Leaves out one number in every List of a client that is grpcio."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Count up, rightly or not."""
+        agents = [str(value) for key, value in context.invocation_metadata() if key == "user-agent"]
+        kind = ListSkipsOne if any("grpc-python/" in agent for agent in agents) else Core
+        yield from kind.List(self, request, context)
+
+
 class HostileNames(Core):
     """Answers every List by a text that would act on a terminal."""
 
@@ -84,6 +94,10 @@ class UnknownWithoutPoint(Core):
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.UNKNOWN, "it is not known what this is")
         return request.pt
+
+
+class SeveralFaults(ListSkipsOne, UnknownWithoutPoint):
+    """Has an error and a warning, and leaves open what is observed by a List."""
 
 
 class HostileWithoutPoint(Core):

@@ -79,16 +79,16 @@ def test_the_source_of_the_target_is_known(read: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "features"),
     [
-        ("all", set(FEATURES)),
-        ("none", set()),
-        ("abort", {"abort"}),
-        ("abort,watch", {"abort", "watch"}),
-        ("abort, watch , abort", {"abort", "watch"}),
-        ("abort watch", {"abort", "watch"}),
-        (",".join(FEATURES), set(FEATURES)),
+        ("all", frozenset(FEATURES)),
+        ("none", frozenset()),
+        ("abort", frozenset({"abort"})),
+        ("abort,watch", frozenset({"abort", "watch"})),
+        ("abort, watch , abort", frozenset({"abort", "watch"})),
+        ("abort watch", frozenset({"abort", "watch"})),
+        (",".join(FEATURES), frozenset(FEATURES)),
     ],
 )
-def test_features_are_a_list_of_names(read: Read, text: str, features: set[str]) -> None:
+def test_features_are_a_list_of_names(read: Read, text: str, features: frozenset[str]) -> None:
     """Commas and blanks separate them; all and none stand alone."""
     assert read("features", option=text).features == features
 

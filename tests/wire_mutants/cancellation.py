@@ -26,19 +26,6 @@ class SendsAfterReset(Mutant, Connection):
             stream.call.tell()
 
 
-class SendsWhatWaitsAfterReset(Mutant, Connection):
-    """The handler ends with RST_STREAM, but what waits to be sent is sent, and a status after it."""
-
-    killed_by = "CANCEL-1"
-
-    def on_reset(self, frame: Frame) -> None:
-        """Stop, and end."""
-        stream = self.stream(frame.stream_id)
-        if stream is not None and not stream.local_ended:
-            stream.call.gone()
-            stream.call.finish(1, "cancelled")
-
-
 class ResetAnsweredByReset(Mutant, Connection):
     """RST_STREAM is answered by RST_STREAM."""
 

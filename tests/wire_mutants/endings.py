@@ -6,7 +6,9 @@ from typing import Final
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
-from wire_servers.frames import ErrorCode
+from wire_servers.connection import Connection
+from wire_servers.envelopes import INTERNAL
+from wire_servers.frames import ErrorCode, Frame
 from wire_servers.headers import Fields, Request
 from wire_servers.stream import Stream
 
@@ -65,18 +67,6 @@ class TailLostWhenWindowShut(Mutant, Stream):
         super().end(trailers)
 
 
-class TailLostAtLateHalfClose(Mutant, Stream):
-    """The messages that wait for a window when the client half-closes are dropped."""
-
-    killed_by = "HALF-11"
-
-    def half_close(self) -> None:
-        """Drop what waits."""
-        if self.outbound and shut(self):
-            self.discard()
-        super().half_close()
-
-
 class TailLostAtEarlyEnd(Mutant, Stream):
     """A response that ends before the request is cut off: RST_STREAM(NO_ERROR) does not wait for what is to be sent."""
 
@@ -90,6 +80,50 @@ class TailLostAtEarlyEnd(Mutant, Stream):
             self.reset(ErrorCode.NO_ERROR)
 
 
+class _WaitsAfterHalfClose(Connection):
+    """Does something wrong when a Route that the client has half-closed waits for its window."""
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver, and look at a stream that waits already."""
+        super().deliver(stream, frame, content)
+        self.due(stream)
+
+    def send_some(self, stream: Stream) -> bool:
+        """Send a frame, and look whether the next one waits."""
+        more = super().send_some(stream)
+        if stream.outbound and stream.remote_ended and shut(stream) and stream.call.request.path.endswith(b"Route"):
+            self.give_up(stream)
+        return more
+
+    def give_up(self, stream: Stream) -> None:
+        """Do what is wrong."""
+        raise NotImplementedError
+
+
+class TailLostAfterHalfClose(Mutant, _WaitsAfterHalfClose):
+    """What waits for the window of a Route that the client has half-closed is dropped."""
+
+    killed_by = "HALF-11"
+    also = frozenset({"HALF-12"})  # some of its endings have a half-close
+
+    def give_up(self, stream: Stream) -> None:
+        """Drop what waits."""
+        stream.discard()
+
+
+class HalfCloseEndsWaiting(Mutant, _WaitsAfterHalfClose):
+    """A Route that waits for its window ends with INTERNAL when the client has half-closed."""
+
+    killed_by = "HALF-11"
+    also = frozenset({"HALF-12"})  # some of its endings have a half-close
+
+    def give_up(self, stream: Stream) -> None:
+        """Take the client for gone."""
+        stream.call.stop()
+        stream.discard()
+        stream.call.finish(INTERNAL, "the client has gone away")
+
+
 class OkWithoutMessageWhenWindowShut(Mutant, Stream):
     """A Record whose window is shut ends with OK and no message."""
 
@@ -99,20 +133,6 @@ class OkWithoutMessageWhenWindowShut(Mutant, Stream):
         """Wait with a message only where it is not the only one."""
         if not shut(self) or not self.call.request.path.endswith(b"Record"):
             super().write(data)
-
-
-class HalfCloseEndsWaiting(Mutant, Stream):
-    """A response that waits for its window ends with INTERNAL when the client half-closes."""
-
-    killed_by = "HALF-11"
-
-    def half_close(self) -> None:
-        """Give up if the client cannot read."""
-        super().half_close()
-        if self.outbound and shut(self):
-            self.call.stop()
-            self.discard()
-            self.call.finish(13, "the client has gone away")
 
 
 class HoldsWhileWorking(Mutant, Call):

@@ -1,0 +1,40 @@
+"""Under pytest-xdist the verdicts are the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.conftest import Judge, Run, Serve
+from plugin.results import cases
+from plugin.test_summary import summary
+
+
+def test_workers_come_to_the_same_verdicts(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """Passed, failed, warned, inconclusive and not applicable, test by test, and in the summary."""
+    address = serve("plugin.servicers:SeveralFaults")
+    modules = ("ordering", "survival", "end_of_stream")
+    options = ("--grpcstream-features=none", "--junitxml=report.xml")
+    alone = judge(address, *modules, options=options)
+    verdicts = {name: case.verdict for name, case in cases(pytester.path / "report.xml").items()}
+    assert {*verdicts.values()} == {"passed", "failed", "skipped", "warned"}
+
+    shared = judge(address, *modules, options=(*options, "-n2"))
+    assert shared.ret == alone.ret == pytest.ExitCode.TESTS_FAILED
+    assert {name: case.verdict for name, case in cases(pytester.path / "report.xml").items()} == verdicts
+    assert sorted(summary(shared)) == sorted(summary(alone))
+
+
+def test_each_worker_starts_a_target_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
+    """Workers need no coordination: two of them have two servers."""
+    pytester.makepyfile(
+        """
+        import pathlib
+
+        def test_address(grpcstream_target, worker_id):
+            pathlib.Path(f"{worker_id}.txt").write_text(grpcstream_target.address)
+        """
+    )
+    result = run("--grpcstream-target=plugin.servicers:Core", "-n2", "--dist=each", ".")
+    assert result.ret == pytest.ExitCode.OK
+    addresses = {path.name: path.read_text(encoding="utf-8") for path in pytester.path.glob("gw*.txt")}
+    assert len(addresses) == len({*addresses.values()}) == 2
