@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -12,6 +12,7 @@ from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
 from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import Headers, Rule, WireClient, WireStream, framed
 from pytest_grpcstream.features import Traits
+from pytest_grpcstream.run import observe
 from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, asked, each, outcome, refused, served, told
 
 requirement = pytest.mark.grpcstream_requirement
@@ -127,11 +128,11 @@ def test_an_unknown_encoding_is_unimplemented(grpcstream_wire: WireClient, grpcs
 
 @requirement("COMP-5", needs=("record",))
 def test_an_unknown_encoding_that_is_not_used_is_refused_or_ignored(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, record_property: Callable[[str, object], None]
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
 ) -> None:
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "unknown"))
     outcome(stream)
-    record_property("observed", f"an unknown grpc-encoding and a plain message: {told(stream)}")
+    observe(request.node, f"an unknown grpc-encoding and a plain message: {told(stream)}")
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after an unknown grpc-encoding")
 
 
@@ -170,12 +171,12 @@ def test_corrupt_messages_take_no_server_down(grpcstream_wire: WireClient, grpcs
 
 @requirement("COMP-12", needs=("record",))
 def test_a_compressed_message_of_length_zero_is_empty_or_an_error(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, record_property: Callable[[str, object], None]
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
 ) -> None:
     takes_gzip(grpcstream_wire)
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "gzip"), framed(b"", compressed=1))
     outcome(stream)
-    record_property("observed", f"a gzipped message of length 0: {told(stream)}")
+    observe(request.node, f"a gzipped message of length 0: {told(stream)}")
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a gzipped message of length 0")
 
 

@@ -9,6 +9,7 @@ import pytest
 from pytest_grpcstream import Deviation, verify
 from pytest_grpcstream.clients.wire import Connection, FrameType, SettingCodes, WireClient
 from pytest_grpcstream.features import Traits
+from pytest_grpcstream.run import observe
 from pytest_grpcstream.wire_verify import PLAIN_REQUEST, asked, given_up, outcome, served, told, told_of
 
 requirement = pytest.mark.grpcstream_requirement
@@ -61,14 +62,14 @@ def test_too_many_pings_are_answered_ignored_or_punished(
     grpcstream_wire: WireClient,
     grpcstream_traits: Traits,
     grpcstream_quiet: float,
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     connection = grpcstream_wire.connect()
     payloads = [connection.send_ping(number.to_bytes(8, "big")) for number in range(PINGS)]
     connection.wait(lambda: all(one in connection.core.pongs for one in payloads), grpcstream_quiet)
     connection.wait(lambda: given_up(connection), grpcstream_quiet)
     count = sum(one in connection.core.pongs for one in payloads)
-    record_property("observed", f"{count} of {PINGS} PINGs in a row were answered; {told_of(connection)}")
+    observe(request.node, f"{count} of {PINGS} PINGs in a row were answered; {told_of(connection)}")
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, f"after {PINGS} PINGs in a row")
 
 
@@ -109,10 +110,10 @@ def test_large_stream_identifiers_work(grpcstream_wire: WireClient) -> None:
 
 @requirement("CONN-15", needs=("record",))
 def test_half_a_tcp_connection_finishes_its_calls_or_ends_them(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, record_property: Callable[[str, object], None]
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
 ) -> None:
     stream = asked(grpcstream_wire)
     stream.connection.shut_write()
     outcome(stream)
-    record_property("observed", f"a Record whose client closed its side of TCP behind the half-close: {told(stream)}")
+    observe(request.node, f"a Record whose client closed its side of TCP behind the half-close: {told(stream)}")
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a client that closed its side of TCP")

@@ -22,6 +22,7 @@ from pytest_grpcstream.clients.wire import (
     framed,
 )
 from pytest_grpcstream.features import INITIAL_KEY, Traits
+from pytest_grpcstream.run import observe
 from pytest_grpcstream.wire_verify import (
     PLAIN_REQUEST,
     asked,
@@ -259,9 +260,7 @@ def test_nothing_may_stand_between_headers_and_continuation(are_errors: AreError
 
 
 @requirement("H2-22")
-def test_a_connection_error_is_told_by_goaway(
-    grpcstream_wire: WireClient, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_connection_error_is_told_by_goaway(grpcstream_wire: WireClient, request: pytest.FixtureRequest) -> None:
     stimuli: dict[str, Callable[[WireClient], Connection | WireStream]] = {
         "a PING of 7 bytes": lambda client: sent(client, (FrameType.PING, bytes(7), 0, 0)),
         "a header block that does not decode": partial(asked, shape=Shape(block=BLOCKS["index 0"])),
@@ -271,4 +270,4 @@ def test_a_connection_error_is_told_by_goaway(
         with grpcstream_wire.fresh() as client:
             stimulus(client)
             client.connection.wait(partial(given_up, client.connection))
-            record_property("observed", f"{name}: {told_of(client.connection)}")
+            observe(request.node, f"{name}: {told_of(client.connection)}")

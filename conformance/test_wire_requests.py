@@ -11,6 +11,7 @@ from pytest_grpcstream import Deviation, Point, verify
 from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import Headers, WireClient, framed
 from pytest_grpcstream.features import Traits
+from pytest_grpcstream.run import observe
 from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
 
 requirement = pytest.mark.grpcstream_requirement
@@ -115,11 +116,11 @@ def test_neighbours_of_the_content_type_are_refused_or_taken(
     grpcstream_wire: WireClient,
     grpcstream_traits: Traits,
     content_type: str,
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     stream = asked(grpcstream_wire, _usual(grpcstream_wire).replaced("content-type", content_type))
     outcome(stream)
-    record_property("observed", f"{content_type}: {told(stream)}")
+    observe(request.node, f"{content_type}: {told(stream)}")
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, f"after the content-type {content_type}")
 
 

@@ -25,6 +25,7 @@ from pytest_grpcstream.clients.wire import (
     framed,
 )
 from pytest_grpcstream.features import Traits
+from pytest_grpcstream.run import observe
 from pytest_grpcstream.wire_verify import (
     PLAIN_REQUEST,
     REFUSALS,
@@ -147,7 +148,7 @@ def test_floods_of_small_frames_leave_others_served(
 
 @requirement("ROBUST-8")
 def test_a_header_block_without_an_end_leaves_others_served(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, record_property: Callable[[str, object], None]
+    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
 ) -> None:
     fields = uncompressed(Headers([("x-endless", "e" * 107)] * 135))
     with flooding(grpcstream_wire, grpcstream_traits, "a header block of 5 MiB without an end") as flood:
@@ -156,7 +157,7 @@ def test_a_header_block_without_an_end_leaves_others_served(
         in_batches(connection, BLOCKS, lambda _: connection.send_frame(FrameType.CONTINUATION, fields, stream_id=1), 16)
         verify.serves(grpcstream_wire, grpcstream_traits, "beside a header block without an end")
         connection.wait(lambda: given_up(connection), 1.0)
-        record_property("observed", f"a header block of 5 MiB without an end: {told_of(connection)}")
+        observe(request.node, f"a header block of 5 MiB without an end: {told_of(connection)}")
 
 
 @requirement("ROBUST-19")

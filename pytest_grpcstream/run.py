@@ -128,6 +128,11 @@ class Run:
         return str(parameters.get("grpcstream_client", "wire" if self.settings.client == "wire" else "library"))
 
 
+def observe(item: pytest.Item, what: str) -> None:
+    """Note what a target did where it may do as it likes; the end of the run tells it."""
+    item.user_properties.append((OBSERVED, what))
+
+
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
     name = requirement_id(item)

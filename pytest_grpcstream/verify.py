@@ -11,7 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pytest_grpcstream.clients.base import Client, Stream
-from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, OperationTimeout, StatusError, StreamError
+from pytest_grpcstream.errors import (
+    Deviation,
+    Failure,
+    Inconclusive,
+    OperationTimeout,
+    StatusError,
+    StreamError,
+    TargetError,
+)
 from pytest_grpcstream.escape import printable
 from pytest_grpcstream.values import EOF, Code, Eof, Metadata, MetadataValue, Point, Status, code_name
 
@@ -275,6 +283,8 @@ def serves(client: Client, traits: Traits, what: str) -> None:
             EXCHANGES[name](client)
         except (Failure, StreamError) as error:
             raise Failure(wanted, f"a plain exchange ({name}): {error.actual}", error.stream) from error
+        except TargetError as error:
+            raise Failure(wanted, str(error)) from error
 
 
 def pause(seconds: float) -> None:

@@ -27,7 +27,7 @@ from pytest_grpcstream.clients.wire import (
     framed,
 )
 from pytest_grpcstream.clients.wire.transport import dial, server_name
-from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, Verdict
+from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, TargetError, Verdict
 from pytest_grpcstream.values import Point
 
 if TYPE_CHECKING:
@@ -282,6 +282,8 @@ def _on_its_own(client: WireClient, check: Callable[[WireClient, _T], None], var
             check(own, variant)
         except Verdict as verdict:
             return verdict
+        except TargetError as error:
+            return Failure("a new connection", str(error))
     return None
 
 

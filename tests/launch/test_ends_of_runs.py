@@ -62,12 +62,18 @@ def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
+                # Where the tests run in the background SIGINT is ignored, and would be so in the run that they start.
+                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal back
             )
             stack.enter_context(process)
             stack.callback(_kill_group, process)
             return process
 
         yield start
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

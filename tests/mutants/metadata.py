@@ -117,6 +117,7 @@ class BinaryIsTakenForText(_Echoes):
     """Binary metadata that is no UTF-8 is corrupted."""
 
     killed_by = "META-2"
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata by way of text."""
@@ -127,6 +128,7 @@ class BinaryEndsAtNul(_Echoes):
     """Binary metadata is cut at its first zero byte."""
 
     killed_by = "META-2"
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata as C strings."""
@@ -137,6 +139,7 @@ class BinaryLosesItsPadding(_Echoes):
     """Binary metadata whose length is no multiple of three loses its last byte."""
 
     killed_by = "META-2"
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata, some of it cut."""
@@ -158,6 +161,7 @@ class LongBinaryIsCut(_Echoes):
     """Binary metadata is cut after 255 bytes."""
 
     killed_by = "META-2"
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata, cut."""

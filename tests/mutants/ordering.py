@@ -16,11 +16,7 @@ class ListBackwards(Mutant):
     """List sends its usual responses in the reverse order."""
 
     killed_by = "ORD-1"
-    also = USES_LIST  # every List shows it
-
-    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses, the last one first."""
-        yield from reversed(list(super().usual_series(name, base)))
+    also = USES_LIST | {"CANCEL-5"}  # every List shows it
 
 
 class LongListsSwapTwo(Mutant):
@@ -55,11 +51,9 @@ class ListSortsAsText(Mutant):
     """List sends its usual responses in the order of their values as text."""
 
     killed_by = "ORD-1"
-    also = frozenset({"ORD-11"})  # whose values change their sign as well
-
-    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses, sorted."""
-        yield from sorted(super().usual_series(name, base), key=lambda response: str(response.pt.value))
+    also = frozenset(
+        {"CANCEL-5", "ORD-11", "ORD-6", "WIRE-16", "WIRE-18"}
+    )  # wherever the values reach ten, or change their sign
 
 
 class LongListsSendOneTwice(Mutant):
@@ -80,6 +74,7 @@ class ListTakesZeroForUnset(Mutant):
     """List begins with one where the request's value is zero."""
 
     killed_by = "ORD-1"
+    also = frozenset({"CANCEL-5", "ORD-7"})  # where a List begins with zero as well
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
         """The usual responses, never from zero on."""
@@ -127,6 +122,7 @@ class RecordSortsTexts(Mutant):
     """Record's handler sees the requests in another order than that in which they were sent."""
 
     killed_by = "ORD-2"
+    also = frozenset({"EOF-5", "ORD-6", "ORD-7", "PAIR-11", "PAIR-7"})  # wherever texts are joined
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts in reverse order."""
@@ -184,14 +180,7 @@ class RouteAnswersTwice(Mutant):
     """Route answers the third request of a stream twice."""
 
     killed_by = "ORD-4"
-    also = frozenset({"HALF-1", "HALF-4", "ORD-3", "ORD-8", "ORD-12"})  # which count answers
-
-    def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, and the third once more."""
-        for number, response in enumerate(super().route_responses(call, points), 1):
-            yield response
-            if number == 3:
-                yield response
+    also = frozenset({"ABORT-5", "HALF-1", "ORD-3"})  # every Route of more than sixty messages has one more
 
 
 class RouteAnswersAhead(Mutant):

@@ -28,10 +28,10 @@ def cases(path: Path) -> dict[str, Case]:
 
 def _case(case: ElementTree.Element) -> Case:
     properties = {one.get("name", ""): one.get("value", "") for one in case.iter("property")}
-    for tag, verdict in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
+    for tag, usual in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
         found = case.find(tag)
         if found is not None:
-            verdict = "warned" if found.get("type") == "pytest.xfail" else verdict
+            verdict = "warned" if found.get("type") == "pytest.xfail" else usual
             text = found.text if tag != "skipped" else found.get("message")
             return Case(verdict, (text or "").partition("\n")[0], properties)
     return Case("passed", "", properties)

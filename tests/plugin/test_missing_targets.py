@@ -157,7 +157,7 @@ def test_a_fixture_without_any_target_says_how_to_name_one(run: Run, pytester: p
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "E *TargetError: no target was given: use --grpcstream-target=TARGET, the ini option grpcstream_target, the "
-            "marker grpcstream(target=...), or override the fixture grpcstream_target"
+            "E *TargetError: no target was given: use --grpcstream-target=TARGET, the ini option grpcstream_target, "
+            "the marker grpcstream(target=...), or override the fixture grpcstream_target"
         ]
     )

@@ -22,11 +22,13 @@ class Mutant:
         killed_by: the id of the requirement that must notice.
         also: the ids of requirements that are broken by the same fault.
         survives: why the suite is known not to notice, if it is.
+        stress: whether the tests of the requirement are run only when they are asked for.
     """
 
     killed_by: ClassVar[str]
     also: ClassVar[frozenset[str]] = frozenset()
     survives: ClassVar[str] = ""
+    stress: ClassVar[bool] = False
 
 
 class AskedFields(Call):

@@ -18,6 +18,7 @@ class SendsAfterReset(Mutant, Connection):
     """The handler learns of RST_STREAM, and goes on sending."""
 
     killed_by = "CANCEL-1"
+    survives = "the test of CANCEL-1 resets when the windows are spent, so that nothing could come in any case"
 
     def on_reset(self, frame: Frame) -> None:
         """Tell, and go on."""

@@ -97,6 +97,7 @@ class FirstFrameIsPing(Mutant, Connection):
     """The first frame of a connection is PING."""
 
     killed_by = "H2-1"
+    survives = "the suite has no H2-1"
 
     def send_settings(self, settings: dict[int, int]) -> None:
         """Send SETTINGS second."""
@@ -115,13 +116,13 @@ class UnknownFrameKills(Mutant, Connection):
 
 
 class UnknownSettingKills(Mutant, Connection):
-    """An unknown setting ends the connection."""
+    """An unknown setting ends the connection, unless it is one of those for private use that grpcio sends."""
 
     killed_by = "H2-5"
 
     def apply_setting(self, key: int, value: int) -> None:
         """Object to it."""
-        if key not in set(Setting):
+        if key not in set(Setting) and key < 0xF000:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"setting {key}")
         super().apply_setting(key, value)
 
@@ -222,6 +223,7 @@ class IdleConnectionsClosed(Mutant, Connection):
     """A connection without any stream for two seconds is closed without a word."""
 
     killed_by = "CONN-9"
+    stress = True
     checks = 0
 
     def work(self) -> None:

@@ -21,6 +21,7 @@ class MissesEmptyDataWithEndStream(Mutant, Connection):
     """END_STREAM on an empty DATA frame is missed on a Route with several messages."""
 
     killed_by = "EOF-3"
+    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver what is not empty."""
@@ -93,6 +94,7 @@ class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
     """An empty DATA frame with END_STREAM is taken for an empty message on a Route with several messages."""
 
     killed_by = "EOF-3"
+    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver a message for nothing, if it is the half-close."""

@@ -194,17 +194,6 @@ class PromisesIgnored(Mutant, Connection):
             super().dispatch(frame)
 
 
-class NoGoaway(Mutant, Connection):
-    """A connection error closes the connection without GOAWAY."""
-
-    killed_by = "H2-22"
-
-    def fail(self, fault: ConnectionFault) -> None:
-        """Close."""
-        self.lost()
-        self.close()
-
-
 class StreamErrorsKill(Mutant, Connection):
     """An error of one stream ends the connection."""
 
@@ -219,6 +208,7 @@ class GoawayCountsNothing(Mutant, Connection):
     """GOAWAY says that no stream was processed."""
 
     killed_by = "CONN-7"
+    survives = "the suite has no CONN-7"
 
     def send_goaway(self, last: int, code: int, reason: str = "") -> None:
         """The GOAWAY, with 0 in place of the last stream."""

@@ -93,6 +93,7 @@ class RefusesEmptyValues(Mutant, Call):
     """An empty value is refused."""
 
     killed_by = "META-10"
+    also = frozenset({"META-9"})  # some of what the server does not know is empty
 
     def judge(self) -> None:
         """Judge, and object to nothing."""
@@ -117,6 +118,7 @@ class MuchMetadataKills(Mutant, Connection):
     """Metadata of more than 8 KiB ends the connection."""
 
     killed_by = "META-11"
+    survives = "the test of META-11 sends no more than a server must take"
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
         """Take the request if it is small."""
@@ -272,17 +274,6 @@ class RefusesSubtype(Mutant, Call):
         return super().http_status() if self.request.first(b"content-type") == b"application/grpc" else b"415"
 
 
-class ServesGrpcWeb(Mutant, Call):
-    """A request of gRPC-Web is served as plain gRPC."""
-
-    killed_by = "WIRE-10"
-
-    def http_status(self) -> bytes | None:
-        """Whatever begins like gRPC counts."""
-        like = (self.request.first(b"content-type") or b"").startswith(b"application/grpc")
-        return None if like and self.request.method == b"POST" else super().http_status()
-
-
 class ServesGet(Mutant, Call):
     """The HTTP method is not looked at."""
 
@@ -325,6 +316,7 @@ class IndexedFieldsForgotten(Mutant, Connection):
     """Request fields that were indexed before are decoded from an empty table."""
 
     killed_by = "META-19"
+    also = frozenset({"ORD-12"})  # several RPCs on one connection
 
     def decoded(self, block: bytes) -> Fields:
         """Decode, and forget."""

@@ -157,6 +157,7 @@ class Http204WithoutMessages(Mutant, Call):
     """The HTTP status of OK without any message is 204."""
 
     killed_by = "STAT-3"
+    also = frozenset({"EOF-13"})  # grpcio takes nothing but 200
     ends_with_ok = False
 
     def finish(self, code: int, message: str = "") -> None:
@@ -225,6 +226,7 @@ class LongTrailersKillTheConnection(Mutant, Connection):
     """Trailers that are larger than the client takes end the connection."""
 
     killed_by = "META-20"
+    survives = "the test of META-20 goes on with another connection"
 
     def fitting(self, fields: Fields) -> Fields | None:
         """The trailers, or the end."""

@@ -153,6 +153,7 @@ class Promises(Mutant, Connection):
     """A List pushes another response, though no client of gRPC allows it."""
 
     killed_by = "H2-21"
+    also = frozenset({"EOF-1", "META-9", "ORD-1"})  # Lists, after which the wire client ends the connection
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
         """The headers, after a promise of another response."""

@@ -25,7 +25,7 @@ SMOKE: Final = frozenset({"ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-
 
 def outcome_of(name: str, folder: Path) -> Outcome:
     """Run the suite, or a part of it, against a mutant."""
-    options = ["--grpcstream-timeout=3"]
+    options = ["--grpcstream-timeout=3", *(["-mgrpcstream_stress"] if MUTANTS[name].stress else [])]
     if not FULL:
         wanted = SMOKE | {MUTANTS[name].killed_by}
         options += ["-pmutants.selecting", f"--requirements={','.join(sorted(wanted))}"]
@@ -53,7 +53,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def bank() -> Iterator[object]:
     """A parameter for each mutant; one that the suite is known not to notice is an expected failure."""
     for name, mutant in MUTANTS.items():
-        known = [pytest.mark.xfail(reason=mutant.survives, strict=True)] if mutant.survives else []
+        known = [pytest.mark.xfail(reason=mutant.survives, strict=False)] if mutant.survives else []
         yield pytest.param(name, marks=known)
 
 
