@@ -1,0 +1,157 @@
+package grpcstream;
+
+import grpcstream.proto.StreamPoint;
+import grpcstream.proto.StreamRequest;
+import grpcstream.proto.StreamResponse;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * One RPC that does one thing at a time: it sends as fast as the client takes it, waits without holding a thread, and asks
+ * for the next request when the one before was answered. What a subclass does with a request, it does in
+ * {@link #handle}, and it says with {@code then} what follows.
+ */
+abstract class Rpc implements StreamObserver<StreamRequest> {
+    private static final ScheduledExecutorService TIMER = Executors.newSingleThreadScheduledExecutor(task -> {
+        Thread thread = new Thread(task, "sleep");
+        thread.setDaemon(true);
+        return thread;
+    });
+
+    private final ServerCallStreamObserver<StreamResponse> client;
+    private final List<String> tokens = new ArrayList<>();
+    private String name;
+    private int value;
+    private int due;
+    private Runnable then;
+    private ScheduledFuture<?> sleeping;
+    private boolean busy;
+    private boolean halfClosed;
+    private boolean over;
+
+    /** How many responses were sent. */
+    int sent;
+
+    /** {@code gone} gets the tokens that this RPC was marked with if the client goes away. */
+    Rpc(StreamObserver<StreamResponse> responses, Set<String> gone) {
+        client = (ServerCallStreamObserver<StreamResponse>) responses;
+        client.setOnReadyHandler(this::drain);
+        client.setOnCancelHandler(() -> cancelled(gone));
+    }
+
+    /** Does what a request asks for; a status that it throws ends the RPC. */
+    abstract void handle(Directive directive);
+
+    /** Does what follows the half-close. */
+    abstract void finish();
+
+    /** Reads the requests one by one. */
+    final Rpc reading() {
+        client.disableAutoRequest();
+        client.request(1);
+        return this;
+    }
+
+    final void mark(String token) {
+        tokens.add(token);
+    }
+
+    /** Sends {@code count} responses that count up from {@code first}; int addition wraps as the contract wants it. */
+    final void send(String name, int first, int count, Runnable then) {
+        this.name = name;
+        this.value = first;
+        this.due = count;
+        this.then = then;
+        drain();
+    }
+
+    final void sleep(int milliseconds, Runnable then) {
+        sleeping = TIMER.schedule(() -> guarded(then), milliseconds, TimeUnit.MILLISECONDS);
+    }
+
+    final void end() {
+        over = true;
+        client.onCompleted();
+    }
+
+    /** The request was dealt with: goes on with the next, or with the half-close. */
+    final void next() {
+        busy = false;
+        if (halfClosed) {
+            finish();
+        } else {
+            client.request(1);
+        }
+    }
+
+    @Override
+    public final void onNext(StreamRequest request) {
+        guarded(() -> {
+            busy = true;
+            handle(Directive.of(request));
+        });
+    }
+
+    @Override
+    public final void onCompleted() {
+        guarded(() -> {
+            halfClosed = true;
+            if (!busy) {
+                finish();
+            }
+        });
+    }
+
+    @Override
+    public final void onError(Throwable error) {
+        // The cancel handler has it too.
+    }
+
+    /** A timer and the transport may call at the same time, and neither is to do anything on an RPC that is over. */
+    private synchronized void guarded(Runnable step) {
+        if (over) {
+            return;
+        }
+        try {
+            step.run();
+        } catch (StatusRuntimeException status) {
+            over = true;
+            client.onError(status);
+        }
+    }
+
+    private void drain() {
+        guarded(() -> {
+            while (due > 0 && client.isReady()) {
+                due--;
+                sent++;
+                StreamPoint point = StreamPoint.newBuilder().setName(name).setValue(value++).build();
+                client.onNext(StreamResponse.newBuilder().setPt(point).build());
+            }
+            if (due == 0 && then != null) {
+                Runnable following = then;
+                then = null;
+                following.run();
+            }
+        });
+    }
+
+    private synchronized void cancelled(Set<String> gone) {
+        // The handler may have ended the RPC a moment before.
+        if (!over) {
+            gone.addAll(tokens);
+        }
+        over = true;
+        if (sleeping != null) {
+            sleeping.cancel(false);
+        }
+    }
+}
