@@ -105,7 +105,7 @@ def test_an_abort_arrives_while_the_client_goes_on_sending(
         for number in range(200):
             stream.send("late" * 50, number)
         verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")
-    verify.serves(grpcstream, grpcstream_traits, "after an abort in the middle of the requests")
+    verify.unharmed(grpcstream, grpcstream_traits, "after an abort in the middle of the requests")
 
 
 @requirement("ABORT-7", needs=("abort", "duplex"))
@@ -155,7 +155,7 @@ def test_a_long_status_message_does_no_harm(grpcstream: Client, grpcstream_trait
     message = "long " * 800
     with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
         verify.status(stream, Code.NOT_FOUND, message)
-    verify.serves(grpcstream, grpcstream_traits, "after a status message of 4 KiB")
+    verify.unharmed(grpcstream, grpcstream_traits, "after a status message of 4 KiB")
 
 
 @requirement("ABORT-16", needs=("abort",))

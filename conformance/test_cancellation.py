@@ -78,10 +78,12 @@ def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstre
 def test_a_cancel_right_after_the_beginning_does_no_harm(
     grpcstream: Client, method: str, grpcstream_traits: Traits
 ) -> None:
-    for _ in range(20):
+    for number in range(40):
         with grpcstream.open(method) as stream:
+            # At once the cancel overtakes the handler, and a little later it meets it.
+            verify.pause(0.005 * (number % 2))
             stream.cancel()
-    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled before their first request")
+    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled before their first request")
 
 
 @requirement("CANCEL-4", needs=("sleep",))
@@ -96,7 +98,7 @@ def test_a_cancel_between_half_close_and_response_does_no_harm(
     verify.pause(grpcstream_quiet)
     for stream in streams:
         stream.cancel()
-    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled while their handlers slept")
+    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled while their handlers slept")
 
 
 @requirement("CANCEL-5", needs=("duplex",))
@@ -110,7 +112,7 @@ def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_t
             route.cancel()
             listing.cancel()
             verify.status(route, Code.CANCELLED)
-    verify.serves(grpcstream, grpcstream_traits, "after calls that were cancelled after their first response")
+    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled after their first response")
 
 
 @requirement("CANCEL-9", needs=("duplex",))
@@ -224,7 +226,7 @@ def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
         streams = [grpcstream.record() for _ in range(50)]
         for stream in streams:
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
-        verify.pause(grpcstream_quiet)
+        verify.pause(grpcstream_quiet / 2)
         for stream in streams:
             stream.cancel()
     verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} calls were cancelled in their sleep")

@@ -37,7 +37,7 @@ def test_slow_calls_end_at_their_deadlines(grpcstream: Client, grpcstream_traits
             )
 
     together(partial(call, method) for method in ("List", "Record", "Route"))
-    verify.serves(grpcstream, grpcstream_traits, "after calls that ran into their deadlines")
+    verify.unharmed(grpcstream, grpcstream_traits, "after calls that ran into their deadlines")
 
 
 @requirement("DEADL-5", needs=("list", "record", "duplex"))
@@ -64,6 +64,16 @@ def test_slow_calls_in_time_are_not_disturbed_by_their_deadlines(grpcstream: Cli
             verify.list_answer(stream, point)
 
     together(partial(call, deadline) for deadline in (30.0, GENEROUS, 360_000.0, None))
+
+
+@requirement("DEADL-5", needs=("echo", "record"))
+def test_a_record_without_a_deadline_may_take_its_time(grpcstream: Client) -> None:
+    words = [f"part {number}" for number in range(5)]
+    with grpcstream.record() as stream:
+        for word in words:
+            stream.send(f"!echo {word}")
+            verify.pause(0.15)
+        verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all requests")
 
 
 @requirement("DEADL-12", needs=("watch",))
@@ -98,4 +108,4 @@ def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, 
         verify.answer(sibling)
         sibling.close_send()
         verify.eof(sibling)
-    verify.serves(grpcstream, grpcstream_traits, "after fifty calls that ran into their deadlines")
+    verify.unharmed(grpcstream, grpcstream_traits, "after fifty calls that ran into their deadlines")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Client, Point, verify
+from pytest_grpcstream import Client, Code, Point, verify
 from pytest_grpcstream.clients.base import Stream
 from pytest_grpcstream.features import Traits
 
@@ -73,7 +73,7 @@ def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Clie
         for number in range(200):
             stream.send("late" * 50, number)
         _answered_early(stream)
-    verify.serves(grpcstream, grpcstream_traits, "after a Record that finished early")
+    verify.unharmed(grpcstream, grpcstream_traits, "after a Record that finished early")
 
 
 @requirement("PAIR-11", needs=("echo", "record"))
@@ -87,6 +87,21 @@ def test_a_record_knows_nothing_of_those_before(grpcstream: Client, grpcstream_q
         abandoned.send("!echo abandoned")
         verify.pause(grpcstream_quiet)
         abandoned.cancel()
-    with grpcstream.record() as stream:
+    _echoes_its_own(grpcstream)
+
+
+@requirement("PAIR-11", needs=("echo", "abort", "record"))
+def test_a_record_knows_nothing_of_those_that_failed(grpcstream: Client) -> None:
+    for words in (["a"], ["b", "c", "d"]):
+        with grpcstream.record() as failed:
+            for word in words:
+                failed.send(f"!echo {word}")
+            failed.send("!abort 0 in the middle", Code.ABORTED)
+            verify.status(failed, Code.ABORTED)
+        _echoes_its_own(grpcstream)
+
+
+def _echoes_its_own(client: Client) -> None:
+    with client.record() as stream:
         stream.send("!echo fresh")
         verify.same(stream, [verify.only_answer(stream)], [Point("fresh", 1)], "its own request")

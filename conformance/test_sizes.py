@@ -31,7 +31,7 @@ OTHER_LIMITS = {
 @functools.cache
 def sized(size: int) -> str:
     """A text of that many characters in which a missing or moved part shows."""
-    return "".join(f"{place:7d}|" for place in range(0, size, 8))[:size]
+    return "".join(f"{place:-<63d}|" for place in range(0, size, 64))[:size]
 
 
 @requirement("SIZE-9", needs=("echo", "duplex"))

@@ -42,6 +42,20 @@ def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, meth
         verify.nothing_wrong(map(str, late), "nothing on the stream once the server has read its reset", stream)
 
 
+@requirement("CANCEL-1", needs=("sleep", "route"))
+def test_a_handler_that_wakes_up_sends_nothing_on_a_cancelled_stream(
+    grpcstream_wire: WireClient, grpcstream_quiet: float
+) -> None:
+    with grpcstream_wire.open("Route") as stream:
+        stream.send(f"!sleep {int(grpcstream_quiet * 500)}", 1)
+        verify.pause(grpcstream_quiet / 10)
+        stream.reset(ErrorCodes.CANCEL)
+        verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
+        verify.pause(grpcstream_quiet)
+        late = grpcstream_wire.connection.violations.of(Rule.AFTER_RESET)
+        verify.nothing_wrong(map(str, late), "nothing on the stream once the server has read its reset", stream)
+
+
 @requirement("CANCEL-6", needs=("duplex",))
 def test_a_reset_is_not_answered_by_a_reset(
     grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
@@ -104,7 +118,7 @@ def test_a_reset_request_stream_is_no_end_of_requests(
     with grpcstream_wire.open("Record") as stream:
         stream.send(f"!watch {token}")
         # Nothing shows when a Record has read its mark; a server that has not by now reads it before the reset.
-        verify.pause(grpcstream_quiet * 2)
+        verify.pause(grpcstream_quiet)
         stream.reset(code)
         verify.noticed(grpcstream_wire, token, stream, "a Record whose requests were cut off")
 

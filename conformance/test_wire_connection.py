@@ -15,7 +15,7 @@ from pytest_grpcstream.wire_verify import PLAIN_REQUEST, asked, given_up, outcom
 requirement = pytest.mark.grpcstream_requirement
 
 PINGS = 20
-CALLS = 500
+CALLS = 300
 
 
 def answers(connection: Connection, payload: bytes) -> int:
@@ -85,7 +85,7 @@ LEAVINGS: dict[str, Callable[[Connection], None]] = {
 def test_a_client_that_left_is_served_when_it_comes_back(
     grpcstream_wire: WireClient, grpcstream_traits: Traits, leave: Callable[[Connection], None]
 ) -> None:
-    for _ in range(5):
+    for _ in range(3):
         with grpcstream_wire.open("Route") as stream:
             stream.send(PLAIN_REQUEST)
             leave(stream.connection)

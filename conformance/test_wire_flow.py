@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Code, Point, verify
+from pytest_grpcstream import Code, Deviation, Point, verify
 from pytest_grpcstream.clients.wire import Rule, SettingCodes, WireClient, WireStream
 from pytest_grpcstream.features import Traits
 
@@ -30,9 +30,15 @@ def asked(client: WireClient, point: Point) -> WireStream:
 
 
 def exactly(stream: WireStream, count: int, quiet: float) -> None:
-    """The server has sent as much DATA as it was allowed to, and not a byte more in a quiet time."""
+    """The server has sent as much DATA as it was allowed to, and not a byte more in a quiet time.
+
+    Raises:
+        Deviation: it has sent less. Nobody has to use up a window, but who waits for more may wait for ever.
+    """
     got = stream.await_bytes(count)
-    verify.reached(got >= count, f"{count} bytes of DATA, as the windows allow", f"only {got} bytes came", stream)
+    within_its_windows(stream)
+    if got < count:
+        raise Deviation(f"{count} bytes of DATA, as the windows allow", f"only {got} bytes came", stream)
     verify.pause(quiet)
     got = stream.response.flow_bytes
     verify.fail_unless(
@@ -140,6 +146,26 @@ def test_bytes_of_aborted_uploads_are_given_back(grpcstream_wire: WireClient, gr
         )
         sent += 1000
     verify.serves(grpcstream_wire, grpcstream_traits, "after aborted uploads on one connection")
+
+
+@requirement("FLOW-9", needs=("record",))
+def test_padding_is_given_back(grpcstream_wire: WireClient) -> None:
+    connection = grpcstream_wire.connect()
+    with grpcstream_wire.open("Record", connection=connection) as stream:
+        stream.padding = 255
+        # What is much larger than the smaller window, or than this, is hardly touched.
+        window = min(connection.send_window, stream.send_window, 1 << 20)
+        for number in range(window * 3 // 4 // 266):
+            if not stream.send("p", number):
+                break
+        for what, left in {"stream": lambda: stream.send_window, "connection": lambda: connection.send_window}.items():
+            given = connection.wait(lambda left=left: stream.ended is not None or left() > window * 3 // 8)
+            told = f"{left()} bytes are left of it"
+            verify.fail_unless(given, f"the window of the {what}, of {window} bytes, given back", told, stream)
+        stream.close_send()
+        ended = stream.await_end()
+        if ended.server_status is None or not ended.server_status.ok:
+            raise Deviation("padded DATA taken, and its padding given back", str(ended), stream)
 
 
 @requirement("FLOW-15", needs=("abort",))

@@ -23,8 +23,9 @@ _SERVICE: Final = "proto.StreamService"
 _METHODS: Final = ("List", "Record", "Route")
 _BASE: Final = "StreamServiceServicer"
 _REGISTRATION: Final = "add_StreamServiceServicer_to_server"
-# A port that is taken must be an error, not shared with whoever has it.
-_OPTIONS: Final = (("grpc.so_reuseport", 0),)
+# A port that is taken must be an error, not shared with whoever has it; and grpcio answers requests that it takes for
+# malformed up to a second late ("tarpit"), which guards the open internet and only slows tests down.
+_OPTIONS: Final = (("grpc.so_reuseport", 0), ("grpc.http.tarpit", 0))
 
 
 class Handle(Protocol):

@@ -287,6 +287,17 @@ def serves(client: Client, traits: Traits, what: str) -> None:
             raise Failure(wanted, str(error)) from error
 
 
+def unharmed(client: Client, traits: Traits, what: str) -> None:
+    """The server goes on serving, and on the same connection as far as that can be seen.
+
+    Arguments:
+        what: what happened before, for the message.
+    """
+    serves(client, traits, what)
+    broken = client.broken()
+    fail_unless(broken is None, f"{what}, the connection goes on", broken or "", client.streams[-1])
+
+
 def pause(seconds: float) -> None:
     """Let a quiet time pass in which the server may do what it must not."""
     time.sleep(seconds)

@@ -226,7 +226,7 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
     A PING behind it tells when the server has read it, so that one who ignores it need not be waited for.
 
     Arguments:
-        quiet: seconds after the answer to the PING in which the error may still come.
+        quiet: the time of silence; the error may still come within a quarter of it after the answer to the PING.
         stream: the stream whose reset is as good.
 
     Raises:
@@ -238,7 +238,7 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
 
     payload = connection.send_ping()
     connection.wait(lambda: reacted() or payload in connection.core.pongs)
-    if not reacted() and not connection.wait(reacted, quiet):
+    if not reacted() and not connection.wait(reacted, quiet / 4):
         went_on = payload in connection.core.pongs
         actual = "the connection goes on" if went_on else "neither an error nor the answer to a PING"
         raise Deviation(expected, actual, stream)

@@ -8,8 +8,9 @@ import socket
 import grpc
 import grpc.aio
 
-# Without it a second server may listen on a port that is taken, and each gets some of the connections.
-SERVER_OPTIONS = (("grpc.so_reuseport", 0),)
+# With so_reuseport a second server may listen on a port that is taken, and each gets some of the connections. With
+# tarpit grpcio answers a request that it takes for malformed up to a second late.
+SERVER_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.http.tarpit", 0))
 
 
 class CannotListen(Exception):

@@ -42,6 +42,10 @@ class Ended:
     at: float = 0.0
 
 
+_KEPT_STREAMS: Final = 50
+"""Streams that a client remembers after their end, for reports."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """The bytes of one response message and when they arrived (`time.monotonic`)."""
@@ -377,7 +381,7 @@ class Client(abc.ABC):
     Attributes:
         kind: the name of the client beneath: ``library``.
         timeout: seconds that one operation on a stream may take.
-        streams: every stream that was opened and not yet forgotten, the newest last.
+        streams: those that may still be open, and the last that ended; the newest last.
     """
 
     kind: str
@@ -385,6 +389,7 @@ class Client(abc.ABC):
     def __init__(self, *, timeout: float) -> None:
         self.timeout = timeout
         self.streams: list[Stream] = []
+        self._crowd = 2 * _KEPT_STREAMS
 
     @abc.abstractmethod
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
@@ -406,8 +411,17 @@ class Client(abc.ABC):
         """
         path = method if method.startswith("/") else SERVICE + method
         stream = self._open(path, Metadata(metadata), deadline)
-        self.streams.append(stream)
+        self._remember(stream)
         return stream
+
+    def _remember(self, stream: Stream) -> None:
+        """Add a stream to those that there are, and forget such as ended long ago: a client of many calls stays small."""
+        self.streams.append(stream)
+        if len(self.streams) < self._crowd:
+            return
+        recent = self.streams[-_KEPT_STREAMS:]
+        self.streams = [one for one in self.streams[:-_KEPT_STREAMS] if one.status is None] + recent
+        self._crowd = 2 * len(self.streams)
 
     def list(
         self,
@@ -430,6 +444,13 @@ class Client(abc.ABC):
     def route(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> Stream:
         """Start a Route."""
         return self.open("Route", metadata=metadata, deadline=deadline)
+
+    def broken(self) -> str | None:
+        """How the server broke off a connection of this client, in words, or None.
+
+        A graceful end, which GOAWAY with NO_ERROR announces, is none. Only the wire client sees its connections.
+        """
+        return None
 
     def close(self) -> None:
         """Cancel every RPC that is still open and close the connection. Calling it twice is fine."""

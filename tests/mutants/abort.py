@@ -168,7 +168,6 @@ class RouteAbortIsAnswered(Mutant):
     """Route sends as many responses before an error as its directive names, as only List should."""
 
     killed_by = "ABORT-5"
-    survives = "only List is asked to abort after a number of responses, where Route must ignore the number"
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
         """The answer, also before an error."""

@@ -23,6 +23,8 @@ USES_ROUTE: Final = frozenset(
     {"CANCEL-16", "EOF-13", "HALF-1", "HALF-4", "META-1", "META-2", "META-9", "META-17", "META-18", "ORD-12"}
 )
 """Requirements that a server fails whose every Route is wrong."""
+JOINS_TEXTS: Final = frozenset({"EOF-5", "ORD-2", "ORD-4", "ORD-6", "ORD-7", "PAIR-7", "PAIR-11"})
+"""Requirements whose tests look at what a Record echoes."""
 
 
 class Mutant(Correct):
@@ -32,13 +34,11 @@ class Mutant(Correct):
         killed_by: the id of the requirement that must fail.
         also: ids of requirements that the same fault may break as well; a comment beside it says why.
         warned: whether the fault is a warning only, because the requirement allows other ways out.
-        survives: why the suite does not notice, if it does not.
     """
 
     killed_by: ClassVar[str]
     also: ClassVar[frozenset[str]] = frozenset()
     warned: ClassVar[bool] = False
-    survives: ClassVar[str] = ""
 
     @classmethod
     def target(cls) -> str:

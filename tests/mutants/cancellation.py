@@ -183,7 +183,6 @@ class SleepHoldsItsThread(Mutant):
     """A handler that waits goes on waiting when its RPC is over; while a hundred do, new RPCs are refused."""
 
     killed_by = "LOAD-8"
-    survives = "the storms of cancels never leave a handler in !sleep"
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,7 +206,6 @@ class CancelSpoilsRoute(NoticesLeaving):
     """After an RPC was cancelled the next Route begins to count at one."""
 
     killed_by = "ORD-12"
-    survives = "no Route is counted after a cancel"
 
     def __init__(self) -> None:
         super().__init__()
@@ -275,6 +273,8 @@ class EarlyCancelsBreakRoute(NoticesLeaving):
         """The responses, if none too many went away."""
         assert isinstance(call, EarlyCancelsBreakRoute.CALL)
         first = list(itertools.islice(points, 1))
+        if not first and call.over.is_set():
+            return
         call.begun = True
         broken, self._early = self._early >= 15, 0
         if broken:
@@ -286,7 +286,7 @@ class LateCancelsBreakRoute(NoticesLeaving):
     """After five Routes in a row that were cancelled in the middle the next one is not answered."""
 
     killed_by = "CANCEL-5"
-    also = frozenset({"LOAD-8", "ROBUST-14"})  # where more Routes are cancelled
+    also = frozenset({"LOAD-8", "ORD-12", "ROBUST-14"})  # where more Routes are cancelled
 
     def __init__(self) -> None:
         super().__init__()
@@ -302,7 +302,8 @@ class LateCancelsBreakRoute(NoticesLeaving):
             self._late = 0
             call.over.wait()
         yield from super().route_responses(call, points)
-        self._late = 0
+        if not call.over.is_set():
+            self._late = 0
 
 
 class CancelledSleepKeepsLock(Mutant):
@@ -310,7 +311,6 @@ class CancelledSleepKeepsLock(Mutant):
 
     killed_by = "CANCEL-4"
     also = frozenset({"DEADL-1", "DEADL-13", "LOAD-8"})  # a deadline during a wait does the same
-    survives = "the calls are cancelled before their handlers sleep"
 
     def __init__(self) -> None:
         super().__init__()

@@ -129,7 +129,6 @@ class RecordDropsPointlessRequests(Mutant):
     """Record reads over a request of zero bytes, neither counted nor refused."""
 
     killed_by = "ROBUST-4"
-    survives = "with OK, nothing looks whether the request counts as empty"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Record without the requests that have none."""
@@ -141,7 +140,6 @@ class RouteDropsPointlessRequests(Mutant):
     """Route reads over a request of zero bytes, neither answered nor refused."""
 
     killed_by = "ROBUST-4"
-    survives = "with OK, nothing looks whether the request was answered"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route without the requests that have none."""
@@ -154,7 +152,6 @@ class RouteSkipsDefaultPoints(Mutant):
 
     killed_by = "ORD-6"
     also = frozenset({"ROBUST-4"})  # where a request without a point counts as empty
-    survives = "no Route gets a point of which both fields have their defaults"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points that are not all default."""

@@ -171,7 +171,6 @@ class EmptyRouteIsAnswered(Mutant):
     """A Route without requests gets a response, though the server is not eager."""
 
     killed_by = "EOF-13"
-    survives = "a Route without requests that has a response is taken for eager, and fails where eager ones are read"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
         """The responses, or one."""
@@ -187,7 +186,7 @@ class RouteSaysGoodbye(Mutant):
     """Route sends one response more after the half-close."""
 
     killed_by = "EOF-13"
-    survives = "a Route without requests that has a response is taken for eager, and fails where eager ones are read"
+    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # wherever a Route comes to its end
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points, and on Route one that nobody sent."""
@@ -210,8 +209,8 @@ class RouteEndsAfterSixty(Mutant):
 class RouteTakesEmptyNameForTheEnd(Mutant):
     """Route takes a request with an empty name for the end of the requests."""
 
-    killed_by = "HALF-1"
-    survives = "no Route gets a request with an empty name"
+    killed_by = "ORD-6"
+    also = frozenset({"HALF-1"})  # one of whose requests has no name
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route up to one without a name."""
@@ -225,7 +224,6 @@ class RecordTakesEmptyNameForTheEnd(Mutant):
     """Record takes a request with an empty name for the end of the requests."""
 
     killed_by = "PAIR-2"
-    survives = "no Record gets a request with an empty name"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Record up to one without a name."""
@@ -238,8 +236,7 @@ class RecordTakesEmptyNameForTheEnd(Mutant):
 class FinishedListIsAnswered(Mutant):
     """List sends its usual responses where it should end without any."""
 
-    killed_by = "PAIR-9"
-    survives = "no List is asked to finish"
+    killed_by = "EOF-17"
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The responses, also for an early end."""
@@ -252,8 +249,7 @@ class FinishedListIsAnswered(Mutant):
 class FinishedListFails(Mutant):
     """List takes having no response for an error."""
 
-    killed_by = "PAIR-9"
-    survives = "no List is asked to finish"
+    killed_by = "EOF-17"
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The responses, or an error."""
@@ -270,6 +266,15 @@ class RouteTakesSilenceForTheEnd(Mutant):
 
     killed_by = "EOF-5"
     also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # where nothing is sent for a while as well
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route up to the first pause."""
+        if call.method != "Route":
+            yield from super().points(call, requests)
+            return
+        ahead = ReadAhead(call, requests, self.point)
+        with contextlib.suppress(queue.Empty):
+            yield from ahead.until_silence(0.15)
 
 
 class RecordTakesSilenceForTheEnd(Mutant):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
+
+import grpc
 
 from mutants.base import USES_ROUTE, Mutant, ReadAhead
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
@@ -33,12 +36,33 @@ class AnswersInPairs(Mutant):
     killed_by = "HALF-4"
     also = frozenset({"ABORT-17", "ORD-8"})  # the first answer needs a second request
 
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route by twos, unless one of them ends the RPC."""
+        kept: list[StreamPoint] = []
+        for point in super().points(call, requests):
+            kept.append(point)
+            if len(kept) == 2 or call.method != "Route" or point.name.startswith(("!abort", "!finish")):
+                yield from kept
+                kept.clear()
+        yield from kept
+
 
 class DropsAnswersAfterHalfClose(Mutant):
     """Route sends no answer any more once it knows of the half-close."""
 
     killed_by = "HALF-1"
     also = USES_ROUTE | {"DEADL-1"}  # wherever the half-close follows a request at once
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route until the half-close is read, however many wait, but for what ends the RPC."""
+        if call.method != "Route":
+            yield from super().points(call, requests)
+            return
+        ahead = ReadAhead(call, requests, self.point)
+        for point in ahead:
+            known = ahead.half_closed.is_set() if ahead.waiting() else ahead.half_closed.wait(0.01)
+            if not known or point.name.startswith(("!abort", "!finish")):
+                yield point
 
 
 class HalfCloseStopsWork(Mutant):
@@ -139,3 +163,14 @@ class RouteDropsIdleStreams(Mutant):
 
     killed_by = "EOF-5"
     also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # where nothing is sent for a while as well
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points; on Route up to the first pause."""
+        if call.method != "Route":
+            yield from super().points(call, requests)
+            return
+        ahead = ReadAhead(call, requests, self.point)
+        try:
+            yield from ahead.until_silence(0.15)
+        except queue.Empty:
+            self.abort(call, grpc.StatusCode.UNAVAILABLE, "idle for too long")

@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import grpc
 
@@ -14,6 +14,14 @@ from mutants.base import Mutant, NoticesLeaving
 from pytest_grpcstream.messages import StreamPoint, StreamResponse
 from servers.calls import Call
 from servers.directives import Directive
+
+_BESIDE: Final = frozenset(
+    {
+        *("ABORT-7", "CANCEL-5", "CANCEL-9", "CANCEL-13", "CANCEL-16", "DEADL-1", "DEADL-12", "DEADL-13", "HALF-8"),
+        *("LOAD-1", "LOAD-2", "LOAD-4", "META-18", "ORD-7", "ROBUST-14"),
+    }
+)
+"""Requirements whose tests have more than one call open."""
 
 
 class _Counts(Mutant):
@@ -47,7 +55,7 @@ class OneCallAtATime(Mutant):
     """A lock lets one RPC run at a time, so that a stalled stream keeps all others waiting."""
 
     killed_by = "FLOW-6"
-    also = frozenset({"LOAD-1", "LOAD-4", "ORD-7", "CANCEL-9", "ABORT-7", "META-18", "DEADL-13"})  # siblings
+    also = _BESIDE  # one RPC waits for the end of another
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +118,13 @@ class RefusesTheFiftieth(_Counts):
 
     killed_by = "LOAD-1"
     also = frozenset({"DEADL-13", "LOAD-4", "ORD-7"})  # there, too, are more than forty-nine
+
+    def begin(self, context: grpc.ServicerContext, method: str) -> Call:
+        """Begin an RPC if there is room."""
+        call = super().begin(context, method)
+        if self.open() > 49:
+            self.abort(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
+        return call
 
 
 class IdleRoutesStarveList(_Counts):
@@ -181,7 +196,6 @@ class RoutesShareACounter(_Counts):
 
     killed_by = "ORD-7"
     also = frozenset({"LOAD-1", "LOAD-2", "LOAD-4"})  # Routes that run at the same time
-    survives = "concurrent Routes are compared by what they echo, not by what they count"
 
     def __init__(self) -> None:
         super().__init__()
@@ -280,12 +294,22 @@ class ListDropsWhatIsNotTaken(Mutant):
     killed_by = "FLOW-13"
     also = frozenset({"FLOW-6", "HALF-11", "ORD-13"})  # whenever the client does not read for a while
 
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, one dropped after each that took long to go out."""
+        slow = False
+        for response in super().list_responses(call, point):
+            if not slow:
+                began = time.monotonic()
+                yield response
+                slow = time.monotonic() - began > 0.1
+            else:
+                slow = False
+
 
 class RouteDropsWhatIsNotTaken(Mutant):
     """Route drops every response that comes while the one before was not taken for 0.1 seconds."""
 
     killed_by = "HALF-11"
-    survives = "the responses fit into the windows of grpcio's client, so that the server never waits for them"
     also = frozenset({"FLOW-13", "FLOW-6"})  # whenever the client does not read for a while
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:

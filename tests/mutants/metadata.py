@@ -149,8 +149,7 @@ class BinaryLosesItsPadding(_Echoes):
 class EmptyBinaryIsDropped(_Echoes):
     """An empty value of binary metadata is dropped."""
 
-    killed_by = "META-2"
-    survives = "no empty value is sent"
+    killed_by = "META-10"
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata that has a value."""
@@ -186,7 +185,6 @@ class RepeatedKeysAreSorted(_Echoes):
     """The values of a repeated key come back in the order of their values."""
 
     killed_by = "META-6"
-    survives = "the values are sent in the order of the alphabet"
 
     def initial(self, _call: Call, pairs: Pairs) -> Pairs:
         """The initial metadata, sorted."""
@@ -201,7 +199,6 @@ class RepeatedKeysAreReversed(_Echoes):
     """The values of a repeated key come back in the reverse order."""
 
     killed_by = "META-6"
-    survives = "no key is repeated in the trailing metadata"
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata, the last value first."""

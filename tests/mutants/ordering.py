@@ -6,7 +6,7 @@ import itertools
 import queue
 from collections.abc import Iterator
 
-from mutants.base import USES_LIST, USES_ROUTE, Mutant, ReadAhead
+from mutants.base import JOINS_TEXTS, USES_LIST, USES_ROUTE, Mutant, ReadAhead
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
 from servers.calls import Call
 from servers.directives import Directive
@@ -17,6 +17,10 @@ class ListBackwards(Mutant):
 
     killed_by = "ORD-1"
     also = USES_LIST | {"CANCEL-5"}  # every List shows it
+
+    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
+        """The usual responses, the last one first."""
+        yield from reversed(list(super().usual_series(name, base)))
 
 
 class LongListsSwapTwo(Mutant):
@@ -51,9 +55,11 @@ class ListSortsAsText(Mutant):
     """List sends its usual responses in the order of their values as text."""
 
     killed_by = "ORD-1"
-    also = frozenset(
-        {"CANCEL-5", "ORD-11", "ORD-6", "WIRE-16", "WIRE-18"}
-    )  # wherever the values reach ten, or change their sign
+    also = frozenset({"CANCEL-5", "ORD-11", "ORD-6", "WIRE-16", "WIRE-18"})  # wherever values reach ten
+
+    def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
+        """The usual responses, sorted."""
+        yield from sorted(super().usual_series(name, base), key=lambda response: str(response.pt.value))
 
 
 class LongListsSendOneTwice(Mutant):
@@ -122,7 +128,7 @@ class RecordSortsTexts(Mutant):
     """Record's handler sees the requests in another order than that in which they were sent."""
 
     killed_by = "ORD-2"
-    also = frozenset({"EOF-5", "ORD-6", "ORD-7", "PAIR-11", "PAIR-7"})  # wherever texts are joined
+    also = JOINS_TEXTS  # wherever texts are joined
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts in reverse order."""
@@ -144,9 +150,8 @@ class RecordSwapsLate(Mutant):
 class RecordDropsRepetitions(Mutant):
     """Record takes two requests of the same text for one that was sent twice."""
 
-    killed_by = "ORD-4"
-    also = frozenset({"PAIR-7"})  # the response must reflect every request
-    survives = "no text is sent twice"
+    killed_by = "ORD-2"
+    also = frozenset({"ORD-4", "PAIR-7"})  # the response must reflect every request
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts, each once."""
@@ -177,10 +182,17 @@ class RouteSkipsTheThousandth(Mutant):
 
 
 class RouteAnswersTwice(Mutant):
-    """Route answers the third request of a stream twice."""
+    """Route answers the sixtieth request of a stream twice."""
 
     killed_by = "ORD-4"
     also = frozenset({"ABORT-5", "HALF-1", "ORD-3"})  # every Route of more than sixty messages has one more
+
+    def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
+        """The responses, and the sixtieth once more."""
+        for number, response in enumerate(super().route_responses(call, points), 1):
+            yield response
+            if number == 60:
+                yield response
 
 
 class RouteAnswersAhead(Mutant):
@@ -242,7 +254,7 @@ class RouteNewestFirst(Mutant):
     """Route answers the newest of the requests that wait, so that a burst comes back in the reverse order."""
 
     killed_by = "ORD-3"
-    also = frozenset({"ORD-4", "ORD-6"})  # a burst of echoes comes back in a wrong order
+    also = frozenset({"ABORT-5", "HALF-5", "ORD-4", "ORD-6"})  # a burst comes back in a wrong order, or does not
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route those that wait in reverse order."""

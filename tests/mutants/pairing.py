@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import grpc
 
-from mutants.base import USES_RECORD, Mutant, NoticesLeaving
+from mutants.base import JOINS_TEXTS, USES_RECORD, Mutant, NoticesLeaving
 from mutants.registration import StreamServiceServicer
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
 from servers.calls import Call
@@ -19,6 +19,7 @@ class RecordAnswersEarly(StreamServiceServicer):
     """Record sends its response to the first request, if that is an ordinary one, and then waits for the half-close."""
 
     killed_by = "PAIR-2"
+    also = frozenset({"PAIR-7"})  # where an echo follows an ordinary request
 
     def record_responses(
         self, requests: Iterator[StreamRequest], context: grpc.ServicerContext
@@ -38,7 +39,7 @@ class RecordEndsEarly(Mutant):
     """Record answers and ends as soon as it has read two requests."""
 
     killed_by = "PAIR-2"
-    also = frozenset({"PAIR-7", "ORD-2", "ORD-4", "ORD-6", "ORD-7"})  # later requests are not read at all
+    also = JOINS_TEXTS | {"CANCEL-2"}  # later requests are not read at all
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Record two at most."""
@@ -144,7 +145,7 @@ class RecordRemembersRecords(Mutant):
     """Record's echo also has the texts of earlier Records."""
 
     killed_by = "PAIR-11"
-    also = frozenset({"PAIR-7", "ORD-2", "ORD-4", "ORD-6", "ORD-7"})  # what one Record echoes is never its own alone
+    also = JOINS_TEXTS  # what one Record echoes is never its own alone
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class RecordRemembersBrokenRecords(NoticesLeaving):
     """Record's echo begins with the texts of a Record that the client cancelled."""
 
     killed_by = "PAIR-11"
-    survives = "the Record is cancelled before its handler has read anything"
+    also = frozenset({"ORD-7"})  # whose Records may follow a broken one
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +193,7 @@ class RecordForgetsTheLast(Mutant):
     """Record's echo lacks the request after which the client half-closed."""
 
     killed_by = "PAIR-7"
-    also = frozenset({"ORD-2", "ORD-4", "ORD-6", "ORD-7"})  # the last of any is lost
+    also = JOINS_TEXTS  # the last of any is lost
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts but the last."""
@@ -222,15 +223,14 @@ class RecordFinishWaits(Mutant):
 
 
 class RecordCutsSlowSenders(Mutant):
-    """Record answers at the first request that comes a second or more after its begin, and reads no further."""
+    """Record answers at the first request that comes half a second or more after its begin, and reads no further."""
 
-    killed_by = "EOF-5"
-    survives = "no Record lasts for a second"
+    killed_by = "DEADL-5"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record those of the first second."""
+        """The points; on Record those of the first half second."""
         began = time.monotonic()
         for point in super().points(call, requests):
-            if call.method == "Record" and time.monotonic() - began > 1:
+            if call.method == "Record" and time.monotonic() - began > 0.5:
                 return
             yield point

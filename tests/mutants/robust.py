@@ -79,7 +79,6 @@ class NoPointEndsWell(Mutant):
     """A Route that gets a request without a point ends with OK and does not answer it."""
 
     killed_by = "ROBUST-4"
-    survives = "with OK, nothing looks whether the request was answered"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
         """The points; on Route up to a request without one."""
@@ -114,7 +113,7 @@ class ExitsOnBadUtf8(StreamServiceServicer):
         try:
             return super().parse(message)
         except DecodeError:
-            if b"\xff" in message or b"\xc3" in message:
+            if b"\xff\xfe" in message:
                 os._exit(2)
             raise
 
@@ -208,17 +207,27 @@ class AbortedRecordLeavesTexts(Mutant):
 
     def __init__(self) -> None:
         super().__init__()
-        self._read: list[str] = []
+        self._read: dict[Call, list[str]] = {}
+        self._left: list[str] = []
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; what a Record has read is kept until it is answered."""
+        """The points; what a Record has read is kept until it is over."""
+        read = self._read[call] = []
+        call.context.add_callback(lambda: self._forget(call))
         for point in super().points(call, requests):
-            if call.method == "Record":
-                self._read.append(point.name.removeprefix("!echo "))
+            read.append(point.name.removeprefix("!echo "))
             yield point
+
+    def _forget(self, call: Call) -> None:
+        del self._read[call]
+
+    def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
+        """End the RPC with an error, and leave what it has read."""
+        if call.method == "Record":
+            self._left = self._read.get(call, [])[:-1]
+        super().abort(call, code, text)
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts after what was left."""
-        left = self._read[: -len(texts)] if len(self._read) > len(texts) else []
-        self._read.clear()
+        left, self._left = self._left, []
         return super().echoed([*left, *texts], count + len(left))

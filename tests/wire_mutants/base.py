@@ -21,13 +21,13 @@ class Mutant:
     Attributes:
         killed_by: the id of the requirement that must notice.
         also: the ids of requirements that are broken by the same fault.
-        survives: why the suite is known not to notice, if it is.
+        warned: whether the verdict is a warning, though other tests of the requirement fail.
         stress: whether the tests of the requirement are run only when they are asked for.
     """
 
     killed_by: ClassVar[str]
     also: ClassVar[frozenset[str]] = frozenset()
-    survives: ClassVar[str] = ""
+    warned: ClassVar[bool] = False
     stress: ClassVar[bool] = False
 
 

@@ -18,7 +18,6 @@ class SendsAfterReset(Mutant, Connection):
     """The handler learns of RST_STREAM, and goes on sending."""
 
     killed_by = "CANCEL-1"
-    survives = "the test of CANCEL-1 resets when the windows are spent, so that nothing could come in any case"
 
     def on_reset(self, frame: Frame) -> None:
         """Tell, and go on."""
@@ -55,6 +54,7 @@ class CancelKillsConnection(Mutant, Connection):
     """RST_STREAM ends the connection."""
 
     killed_by = "CANCEL-3"
+    also = frozenset({"ORD-12"})  # which begins with a Route that was cancelled
 
     def on_reset(self, frame: Frame) -> None:
         """End all."""

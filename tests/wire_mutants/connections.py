@@ -93,18 +93,6 @@ class SettingsAckWithPayload(Mutant, Connection):
         self.acknowledged = True
 
 
-class FirstFrameIsPing(Mutant, Connection):
-    """The first frame of a connection is PING."""
-
-    killed_by = "H2-1"
-    survives = "the suite has no H2-1"
-
-    def send_settings(self, settings: dict[int, int]) -> None:
-        """Send SETTINGS second."""
-        self.send_ping(b"hello..!", ack=False)
-        super().send_settings(settings)
-
-
 class UnknownFrameKills(Mutant, Connection):
     """A frame of an unknown type ends the connection."""
 
@@ -189,6 +177,7 @@ class LateDataKills(Mutant, Connection):
     """DATA for a stream that has ended on both sides ends the connection."""
 
     killed_by = "H2-26"
+    warned = True
 
     def on_late_data(self, frame: Frame) -> None:
         """Object to it, as RFC 9113 allows, but loudly."""

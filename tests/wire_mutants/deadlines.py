@@ -148,6 +148,7 @@ class DeadlineIsCancelled(Mutant, Call):
     """An RPC whose deadline passes ends with CANCELLED."""
 
     killed_by = "DEADL-14"
+    warned = True
 
     def finish(self, code: int, message: str = "") -> None:
         """End with another code."""

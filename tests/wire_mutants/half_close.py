@@ -20,8 +20,8 @@ def talkative(stream: Stream) -> bool:
 class MissesEmptyDataWithEndStream(Mutant, Connection):
     """END_STREAM on an empty DATA frame is missed on a Route with several messages."""
 
-    killed_by = "EOF-3"
-    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # Routes with several messages
+    killed_by = "HALF-1"
+    also = frozenset({"HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver what is not empty."""
@@ -74,6 +74,7 @@ class EmptyDataIsHalfClose(Mutant, Connection):
     """An empty DATA frame is taken for the half-close."""
 
     killed_by = "EOF-11"
+    warned = True
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver an empty frame with END_STREAM."""
@@ -84,6 +85,7 @@ class EmptyDataIsMessage(Mutant, Connection):
     """An empty DATA frame is taken for an empty message."""
 
     killed_by = "EOF-11"
+    warned = True
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver a message for nothing, unless it is the half-close."""
@@ -93,8 +95,8 @@ class EmptyDataIsMessage(Mutant, Connection):
 class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
     """An empty DATA frame with END_STREAM is taken for an empty message on a Route with several messages."""
 
-    killed_by = "EOF-3"
-    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # Routes with several messages
+    killed_by = "HALF-1"
+    also = frozenset({"HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver a message for nothing, if it is the half-close."""

@@ -103,6 +103,7 @@ class LargeFramesTaken(Mutant, Connection):
     """Frames may be of any size."""
 
     killed_by = "H2-15"
+    warned = True
 
     def received(self, data: bytes) -> None:
         """Read frames of any size."""
@@ -187,6 +188,7 @@ class PromisesIgnored(Mutant, Connection):
     """PUSH_PROMISE of a client is ignored."""
 
     killed_by = "H2-21"
+    warned = True
 
     def dispatch(self, frame: Frame) -> None:
         """Ignore it."""
@@ -198,18 +200,8 @@ class StreamErrorsKill(Mutant, Connection):
     """An error of one stream ends the connection."""
 
     killed_by = "ROBUST-18"
+    warned = True
 
     def refuse(self, fault: StreamFault) -> None:
         """End all."""
         raise ConnectionFault(fault.code, f"an error on stream {fault.stream_id}")
-
-
-class GoawayCountsNothing(Mutant, Connection):
-    """GOAWAY says that no stream was processed."""
-
-    killed_by = "CONN-7"
-    survives = "the suite has no CONN-7"
-
-    def send_goaway(self, last: int, code: int, reason: str = "") -> None:
-        """The GOAWAY, with 0 in place of the last stream."""
-        super().send_goaway(0, code, reason)

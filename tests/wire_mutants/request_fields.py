@@ -115,14 +115,13 @@ class RefusesMuchMetadata(Mutant, Call):
 
 
 class MuchMetadataKills(Mutant, Connection):
-    """Metadata of more than 8 KiB ends the connection."""
+    """Metadata of more than 6 KiB ends the connection."""
 
     killed_by = "META-11"
-    survives = "the test of META-11 sends no more than a server must take"
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
         """Take the request if it is small."""
-        if sum(len(value) for _, value in fields) > 8192:
+        if sum(len(value) for _, value in fields) > 6144:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too much metadata")
         super().on_request(stream_id, fields, end_stream=end_stream)
 
@@ -222,6 +221,7 @@ class UnknownMethodIsUnknown(Mutant, Call):
     """An unknown method of the service ends with UNKNOWN."""
 
     killed_by = "WIRE-1"
+    warned = True
 
     def judge(self) -> None:
         """Judge, with another code."""

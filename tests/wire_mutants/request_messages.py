@@ -133,6 +133,7 @@ class UnknownEncodingIsInternal(Mutant, Call):
     """A message in an unknown encoding ends the RPC with INTERNAL."""
 
     killed_by = "COMP-4"
+    warned = True
     ENVELOPES = _InternalForEncoding
 
 
@@ -149,6 +150,7 @@ class UnknownEncodingIsPlain(Mutant, Call):
     """A message in an unknown encoding is read as if it were plain."""
 
     killed_by = "COMP-4"
+    warned = True
     ENVELOPES = _AnyEncodingIsPlain
 
 
@@ -156,6 +158,7 @@ class NoAcceptEncoding(Mutant, Call):
     """Responses do not say which encodings are accepted."""
 
     killed_by = "COMP-4"
+    warned = True
 
     def headers(self) -> Fields:
         """The headers without it."""
@@ -262,4 +265,5 @@ class OversizeIsOutOfRange(Mutant, Call):
     """A message that is too large ends the RPC with OUT_OF_RANGE."""
 
     killed_by = "SIZE-2"
+    warned = True
     ENVELOPES = _OutOfRange

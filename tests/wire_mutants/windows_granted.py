@@ -54,7 +54,6 @@ class LateBytesNotGranted(Mutant, Connection):
     """What comes on a stream that the server has ended is not granted again on the connection."""
 
     killed_by = "FLOW-8"
-    survives = "no test sends a window full of DATA on a stream that has ended"
 
     def on_late_data(self, frame: Frame) -> None:
         """Withhold it."""
@@ -77,7 +76,6 @@ class PaddingNotGranted(Mutant, Connection):
     """Padding is not granted again on the connection."""
 
     killed_by = "FLOW-9"
-    survives = "the suite has no FLOW-9"
 
     def on_data(self, frame: Frame) -> None:
         """Withhold it."""
@@ -89,40 +87,9 @@ class PaddingNotGrantedOnStreams(Mutant, Stream):
     """Padding is not granted again on its stream."""
 
     killed_by = "FLOW-9"
-    survives = "the suite has no FLOW-9"
 
     def receive(self, data: bytes, overhead: int) -> None:
         """Withhold it."""
         super().receive(data, overhead)
         if not self.remote_ended:
             self.consumed(-overhead)
-
-
-class OverrunTolerated(Mutant, Stream):
-    """A client that sends more than the window of its stream is served."""
-
-    killed_by = "FLOW-14"
-    survives = "the suite has no FLOW-14"
-
-    def receive(self, data: bytes, overhead: int) -> None:
-        """Take whatever comes."""
-        self.receive_window = max(self.receive_window, len(data) + overhead)
-        super().receive(data, overhead)
-
-
-class GrantsWithoutReading(Mutant, Stream):
-    """The window of a stream is granted again whether the handler reads or not."""
-
-    killed_by = "FLOW-11"
-    survives = "the suite has no FLOW-11"
-
-    def receive(self, data: bytes, overhead: int) -> None:
-        """Grant it as soon as it comes."""
-        super().receive(data, overhead)
-        self.consumed(len(data))
-
-    def take(self) -> bytes:
-        """What waits, granted before."""
-        data = bytes(self.inbound)
-        self.inbound.clear()
-        return data

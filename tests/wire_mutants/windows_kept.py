@@ -86,6 +86,7 @@ class SmallWindowIsShut(Mutant, Connection):
     """Nothing is sent while a window has less than sixteen bytes."""
 
     killed_by = "FLOW-2"
+    warned = True
 
     def allowance(self, stream: Stream) -> int:
         """What is allowed, if it is worth it."""

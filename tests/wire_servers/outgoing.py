@@ -107,16 +107,21 @@ class Outgoing(Link):
         size = self.client[Setting.MAX_FRAME_SIZE]
         return [block[start : start + size] for start in range(0, len(block), size)] or [b""]
 
-    def fitting(self, fields: Fields) -> Fields | None:
-        """Trailers as large as the client takes them: with a shorter grpc-message, or None if even that is too much."""
+    def fitting(self, fields: Fields) -> Fields:
+        """Trailers whose grpc-message is so short that the client takes them, if that is enough.
+
+        MAX_HEADER_LIST_SIZE is advisory (RFC 9113, section 6.5.2): what cannot be made to fit is sent as it is.
+        """
         most = self.client.get(Setting.MAX_HEADER_LIST_SIZE)
         if most is None or size_of(fields) <= most:
             return fields
         excess = size_of(fields) - most
-        short = [(name, shortened(value, len(value) - excess) if name == b"grpc-message" else value)
-                 for name, value in fields]  # fmt: skip
-        short = [(name, value) for name, value in short if name != b"grpc-message" or value]
-        return short if size_of(short) <= most else None
+        short = []
+        for name, value in fields:
+            left = shortened(value, len(value) - excess) if name == b"grpc-message" else value
+            if left or name != b"grpc-message":
+                short.append((name, left))
+        return short
 
     # DATA and windows -------------------------------------------------------------------------------------------
 

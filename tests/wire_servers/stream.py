@@ -147,12 +147,8 @@ class Stream:
         """Send the trailers, if it is time."""
         if self._trailers is None or self.local_ended:
             return
-        fields = self.connection.fitting(self._trailers)
-        if fields is None:
-            self.reset(ErrorCode.INTERNAL_ERROR)
-            return
         self.local_ended = True
-        self.connection.send_trailers(self, fields)
+        self.connection.send_trailers(self, self.connection.fitting(self._trailers))
         self.call.sent_end()
         self.after_end()
 

@@ -184,7 +184,7 @@ class WireClient(Client):
             hold_window=hold_window,
             shape=shape,
         )
-        self.streams.append(stream)
+        self._remember(stream)
         return stream
 
     def list(
@@ -213,6 +213,10 @@ class WireClient(Client):
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
         return self.open(path, metadata=metadata, deadline=deadline)
+
+    def broken(self) -> str | None:
+        """How the server broke off a connection of this client, in words, or None."""
+        return next((why for one in self.connections if (why := one.broken) is not None), None)
 
     def _disconnect(self) -> None:
         for client in self._descendants:

@@ -138,6 +138,14 @@ class Connection:
         return self.core.closed
 
     @property
+    def broken(self) -> str | None:
+        """How the server broke the connection off, in words: by a GOAWAY with an error, or without any GOAWAY."""
+        errors = [str(one) for one in self.goaways if one.code != ErrorCodes.NO_ERROR]
+        if errors or (self.closed is not None and self.closed.by_server and not self.goaways):
+            return ", then ".join([*errors[-1:], *([self.closed.reason] if self.closed else [])])
+        return None
+
+    @property
     def crash(self) -> BaseException | None:
         """What ended the connection's thread if that was a mistake of this client, None otherwise."""
         return self._loop.crash
