@@ -10,6 +10,7 @@ import pytest
 
 from pytest_grpcstream.errors import Deviation, Died, Inconclusive, Verdict
 from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.expectations import Listed
 from pytest_grpcstream.requirements import Requirement
 from pytest_grpcstream.run import OBSERVED, STRESS, Run, requirement_of, streams_of, target_of
 from pytest_grpcstream.settings import QUIET, TIMEOUT, Settings
@@ -88,14 +89,20 @@ class JudgementPlugin:
         elif error is not None:
             reason = one_line(f"{type(error).__name__}: {error}", _FIRST_LINE)
         if call.when == "call" or not report.passed:
-            kept = target_of(item)
+            kept, kind = target_of(item), self._run.kind_of(item)
+            text = "\n".join([reason, *([str(error)] if error is not None else [])])
+            listed = self._run.expectations.judge(item.nodeid, requirement.id, kind, verdict, text)
+            if listed.verdict != verdict:
+                verdict = listed.verdict
+                reason = _amend(report, requirement, listed, reason)
             # A plain attribute of plain values: pytest-xdist sends it from its workers.
             report.__dict__["grpcstream"] = {
                 "id": requirement.id,
                 "verdict": verdict,
                 "reason": reason,
-                "client": self._run.kind_of(item),
+                "client": kind,
                 "target": (kept and self._run.told(kept)) or "",
+                "used": list(listed.used),
             }
 
     def _severity(self, error: Verdict, requirement: Requirement) -> str:
@@ -135,6 +142,20 @@ class JudgementPlugin:
         return shlex.join(words)
 
 
+def _amend(report: pytest.TestReport, requirement: Requirement, listed: Listed, reason: str) -> str:
+    """Make a report say what the lists of expected failures make of its verdict; return the reason of that."""
+    if listed.verdict == "expected":
+        report.outcome = "skipped"
+        why = f" ({listed.note})" if listed.note else ""
+        report.__dict__["wasxfail"] = f"{requirement.id}, expected{why}: {reason}"
+        return reason
+    report.outcome = "failed"
+    report.__dict__.pop("wasxfail", None)
+    text = "" if report.longrepr is None or isinstance(report.longrepr, tuple) else f"\n{report.longrepr}"
+    report.longrepr = f"{requirement.id} {listed.verdict}: {listed.note}{text}"
+    return f"{listed.note}; {reason}" if reason else listed.note
+
+
 def _options(settings: Settings) -> Iterator[str]:
     """The options with which another run comes to the same verdict, but for metadata, whose values nobody may see."""
     features, security = settings.features, settings.security
@@ -150,6 +171,7 @@ def _options(settings: Settings) -> Iterator[str]:
         "authority": security.authority,
     }
     yield from (f"--grpcstream-{name}={value}" for name, value in values.items() if value is not None)
+    yield from (f"--grpcstream-expect={path}" for path in settings.expect)
     yield from ["--grpcstream-strict"] * settings.strict
     yield from ["--grpcstream-tls"] * security.tls
 

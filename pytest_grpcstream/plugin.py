@@ -70,6 +70,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "authority": ("NAME", "Authority of every request, and the name that the target's certificate must have"),
         "startup_timeout": ("SECONDS", f"Time that a target may take until it answers (default {STARTUP:g})"),
     }
+    texts |= {
+        "write_expect": ("FILE", "Write the failures of this run to a list for --grpcstream-expect; needs a full run"),
+        "repeat": ("N", "Run each test of a requirement N times on the same target, and report k of N"),
+        "direct": ("TARGET", "The target behind the target: run each test on both, and tell where they differ"),
+    }
     for name, (metavar, text) in texts.items():
         option = f"--grpcstream-{name.replace('_', '-')}"
         group.addoption(option, dest=f"grpcstream_{name}", metavar=metavar, default=None, help=text)
@@ -80,6 +85,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         option = f"--grpcstream-{name}"
         group.addoption(option, dest=f"grpcstream_{name}", action="store_true", default=False, help=text)
         parser.addini(f"grpcstream_{name}", text, type="bool", default=False)
+    expect = "List of expected failures in TOML, repeatable; what is listed must fail, and for the reason in the list"
+    group.addoption("--grpcstream-expect", dest="grpcstream_expect", metavar="FILE", action="append", help=expect)
+    parser.addini("grpcstream_expect", expect, type="linelist", default=[])
     metadata = "Metadata of every call, repeatable; $NAME stands for an environment variable, values are never shown"
     group.addoption(
         "--grpcstream-metadata", dest="grpcstream_metadata", metavar="KEY:VALUE", action="append", help=metadata
@@ -124,13 +132,18 @@ def pytest_configure(config: pytest.Config) -> None:
         "marker, such as -m grpcstream_stress",
     )
     try:
-        settings = read_settings(config)
+        run = config.stash[Run.KEY] = Run(read_settings(config))
+        if run.settings.expect:
+            run.expectations  # noqa: B018 - read now, so that a mistake in a list ends the run before it begins
     except SettingError as error:
         raise pytest.UsageError(str(error)) from None
-    run = config.stash[Run.KEY] = Run(settings)
     config.pluginmanager.register(SuitePlugin(run), "grpcstream-suite")
     config.pluginmanager.register(JudgementPlugin(run), "grpcstream-judgement")
-    config.pluginmanager.register(SummaryPlugin(), "grpcstream-summary")
+    config.pluginmanager.register(summary := SummaryPlugin(run), "grpcstream-summary")
+    if run.settings.write_expect is not None:
+        from pytest_grpcstream.expectation_writer import ExpectationWriter
+
+        config.pluginmanager.register(ExpectationWriter(run.settings.write_expect, run, summary), "grpcstream-writer")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

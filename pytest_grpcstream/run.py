@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_grpcstream.clients.base import Client, Stream
     from pytest_grpcstream.clients.wire import WireClient
+    from pytest_grpcstream.expectations import Expectations
     from pytest_grpcstream.features import Traits
     from pytest_grpcstream.keeper import Keeper, KeptTarget
 
@@ -29,6 +32,19 @@ _CLIENTS: Final = pytest.StashKey["list[Client]"]()
 _KEPT: Final = pytest.StashKey["KeptTarget"]()
 
 
+@dataclass
+class Selection:
+    """The tests of requirements that a run is about.
+
+    Attributes:
+        tests: each by its id, with its requirement and its client.
+        whole: whether that is the whole suite, over both clients.
+    """
+
+    tests: dict[str, tuple[str, str]] = field(default_factory=dict)
+    whole: bool = False
+
+
 class Run:
     """The state of one run, kept in `Run.KEY` of the stash of its config."""
 
@@ -36,6 +52,7 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.selection = Selection()
         self._keeper: Keeper | None = None
         self._features: dict[int, frozenset[str]] = {}
         self._traits: dict[tuple[int, str], Traits] = {}
@@ -44,6 +61,17 @@ class Run:
     def of(cls, config: pytest.Config) -> Run:
         """The run that a config belongs to."""
         return config.stash[cls.KEY]
+
+    @cached_property
+    def expectations(self) -> Expectations:
+        """The expected failures of the run.
+
+        Raises:
+            SettingError: a list is not valid.
+        """
+        from pytest_grpcstream.expectations import Expectations, read
+
+        return read(self.settings.expect) if self.settings.expect else Expectations()
 
     @property
     def keeper(self) -> Keeper:

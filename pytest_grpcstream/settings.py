@@ -26,6 +26,8 @@ STARTUP: Final = 20.0
 _FILES: Final = ("ca", "cert", "key")
 _METADATA: Final = "'key: value' in ASCII, with a lower-case key that neither begins with grpc- nor ends with -bin"
 
+_READABLE: Final = "the path of a file that can be read"
+
 _T = TypeVar("_T")
 
 
@@ -43,6 +45,10 @@ class Settings:
         startup_timeout: seconds that a target may take until it answers.
         strict: whether warnings fail the run.
         security: how the target is reached: TLS, names and metadata.
+        expect: the lists of expected failures.
+        write_expect: the list that the failures of this run are written to, or None.
+        repeat: how often each test of a requirement runs.
+        direct: the text of the target behind the target, which tests are compared with, or None.
     """
 
     target: str | None
@@ -54,6 +60,10 @@ class Settings:
     startup_timeout: float
     strict: bool
     security: Security
+    expect: tuple[Path, ...] = ()
+    write_expect: Path | None = None
+    repeat: int = 1
+    direct: str | None = None
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -95,6 +105,20 @@ def _file(text: str) -> Path:
     if not path.is_file() or not os.access(path, os.R_OK):
         raise ValueError
     return path
+
+
+def _new_file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError
+    return path
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1000:
+        raise ValueError
+    return value
 
 
 def _authority(text: str) -> str:
@@ -152,6 +176,23 @@ class _Sources:
                     why = f": {error}" if str(error) else f"; valid is {_METADATA}"
                     raise SettingError(f"Invalid {shown} from {source}{why}") from None
 
+    def files(self, name: str) -> Iterator[Path]:
+        """The files of a setting that may be given many times: those of the ini and of the options."""
+        folder = Path() if self._config.inipath is None else self._config.inipath.parent
+        variable = f"GRPCSTREAM_{name.upper()}"
+        listed = [str(folder / text) for text in self._config.getini(f"grpcstream_{name}")]
+        given = (
+            (f"the ini option grpcstream_{name}", listed),
+            (f"the environment variable {variable}", filter(None, os.environ.get(variable, "").split(os.pathsep))),
+            (f"the option --grpcstream-{name}", self._config.getoption(f"grpcstream_{name}", None) or ()),
+        )
+        for source, texts in given:
+            for text in texts:
+                try:
+                    yield _file(text)
+                except ValueError:
+                    raise SettingError(f"Invalid {name} {text!r} from {source}; valid is {_READABLE}") from None
+
     def seconds(self, name: str, default: float) -> float:
         value, _ = self.read(name, _seconds, "a number of seconds above 0 and at most 3600")
         return default if value is None else value
@@ -167,6 +208,9 @@ def read_settings(config: Any) -> Settings:
     target, source = sources.read("target", _target, "")
     features, _ = sources.read("features", _features, f"all, none, or some of {', '.join(FEATURES)}")
     client, _ = sources.read("client", _client, "library, wire or both")
+    write_expect, _ = sources.read("write_expect", _new_file, "the path of a file in a folder that there is")
+    repeat, _ = sources.read("repeat", _count, "a number from 1 to 1000")
+    direct, _ = sources.read("direct", _target, "")
     return Settings(
         target=target,
         client=client,
@@ -177,13 +221,17 @@ def read_settings(config: Any) -> Settings:
         startup_timeout=sources.seconds("startup_timeout", STARTUP),
         strict=sources.flag("strict"),
         security=_security(sources),
+        expect=tuple(dict.fromkeys(sources.files("expect"))),
+        write_expect=write_expect,
+        repeat=repeat or 1,
+        direct=direct,
     )
 
 
 def _security(sources: _Sources) -> Security:
     files: dict[str, Path | None] = {}
     for name in _FILES:
-        files[name], source = sources.read(name, _file, "the path of a file that can be read")
+        files[name], source = sources.read(name, _file, _READABLE)
         if files[name] is not None and not sources.flag("tls"):
             raise SettingError(f"{source} needs --grpcstream-tls")
     if files["key"] is not None and files["cert"] is None:

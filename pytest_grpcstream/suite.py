@@ -14,6 +14,7 @@ from pytest_grpcstream.requirements import RISKS, registry
 from pytest_grpcstream.run import (
     STRESS,
     Run,
+    Selection,
     is_requirement,
     needs_of,
     requirement_id,
@@ -21,7 +22,7 @@ from pytest_grpcstream.run import (
     streams_of,
     target_of,
 )
-from pytest_grpcstream.settings import FEATURES
+from pytest_grpcstream.settings import CLIENTS, FEATURES
 
 if TYPE_CHECKING:
     from pytest_grpcstream.keeper import KeptTarget
@@ -60,6 +61,8 @@ class SuitePlugin:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._previous: tuple[str, KeptTarget] | None = None
+        self._modules: set[str] = set()
+        self._deselected = False
 
     # Collection -------------------------------------------------------------------------------------------------
 
@@ -67,6 +70,7 @@ class SuitePlugin:
         """Give the modules of the suite the same ids wherever the package is installed."""
         if not _is_suite_module(module_path):
             return None
+        self._modules.add(module_path.name)
         return pytest.Module.from_parent(parent, path=module_path, nodeid=f"{PACKAGE}/{module_path.name}")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -74,9 +78,15 @@ class SuitePlugin:
         if is_requirement(metafunc.definition) and "grpcstream_client" in metafunc.fixturenames:
             metafunc.parametrize("grpcstream_client", self._run.settings.clients)
 
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Notice that somebody wants a part of the suite only."""
+        self._deselected |= any(is_requirement(item) for item in items)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what does not concern this run, order the rest by risk, mildest first, and give each a backstop."""
+        places = [place for place, item in enumerate(items) if is_requirement(item)]
+        whole = bool(places) and self._is_whole(config) and not self._deselected
         if left_out := [item for item in items if is_requirement(item) and not self._concerns(config, item)]:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
@@ -86,6 +96,32 @@ class SuitePlugin:
         ordered = sorted((items[place] for place in places), key=_risk)
         for place, item in zip(places, ordered, strict=True):
             items[place] = item
+        tests = {item.nodeid: (requirement_id(item), self._run.kind_of(item)) for item in ordered}
+        self._run.selection = Selection(tests, whole)
+
+    def _is_whole(self, config: pytest.Config) -> bool:
+        """Whether nobody asked for certain modules or tests, or for one client."""
+        from pytest_grpcstream import conformance
+
+        folder = Path(str(conformance.__file__)).parent
+        names = {conformance.__name__, str(folder)}
+        named = any(argument in names or str(Path(argument).resolve()) in names for argument in config.args)
+        modules = {path.name for path in folder.glob("test_*.py")}
+        return named and modules <= self._modules and set(self._run.settings.clients) == set(CLIENTS)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take from a worker of pytest-xdist what the run is about; they all say the same."""
+        said = getattr(node, "workeroutput", {}).get("grpcstream")
+        if said:
+            self._run.selection = Selection({name: (one, kind) for name, one, kind in said["tests"]}, said["whole"])
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the process that pytest-xdist gathers results in what the run is about."""
+        if hasattr(session.config, "workeroutput"):
+            selection = self._run.selection
+            tests = [(name, one, kind) for name, (one, kind) in selection.tests.items()]
+            session.config.workeroutput["grpcstream"] = {"tests": tests, "whole": selection.whole}
 
     def _concerns(self, config: pytest.Config, item: pytest.Item) -> bool:
         """Whether a test of a requirement belongs to this kind of run: some need TLS, and stress must be asked for."""

@@ -10,24 +10,32 @@ from typing import Any, Final
 import pytest
 
 from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.expectations import Failing
 from pytest_grpcstream.requirements import AREAS, registry
-from pytest_grpcstream.run import OBSERVED
+from pytest_grpcstream.run import OBSERVED, Run
 
-VERDICTS: Final = ("passed", "failed", "warned", "not applicable", "inconclusive")
+COLUMNS: Final = ("passed", "failed", "warned", "expected", "not applicable", "inconclusive")
+"""The columns of the table of areas."""
+FAILED: Final = ("failed", "changed", "fixed", "flaky")
+"""The verdicts that the table counts as failed: all are red."""
+RED: Final = (*FAILED, "inconclusive")
+"""The verdicts that fail a run."""
 
 
 class SummaryPlugin:
     """Collects the verdicts, also those that workers of pytest-xdist send, and tells them at the end."""
 
-    def __init__(self) -> None:
-        self._verdicts: dict[str, dict[str, str]] = {}
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._complaints: list[str] = []
+        self._verdicts: dict[str, dict[str, Any]] = {}
         self._told: dict[str, None] = {}
         self._deaths: dict[str, None] = {}
         self._observed: dict[str, list[str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one verdict; a failure in teardown outweighs a success before."""
-        entry: dict[str, str] | None = getattr(report, "grpcstream", None)
+        entry: dict[str, Any] | None = getattr(report, "grpcstream", None)
         if entry is not None:
             self._verdicts[report.nodeid] = entry
             if entry["target"]:
@@ -40,9 +48,30 @@ class SummaryPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail a run in which the target died after a test had its verdict."""
-        if self._deaths and session.exitstatus == pytest.ExitCode.OK:
+        """Fail a run for what no report of a test could tell: late deaths, and expectations that nothing fulfills."""
+        if not hasattr(session.config, "workerinput"):
+            self._complaints += self._run.expectations.complaints(
+                self._run.selection.tests,
+                {nodeid: entry["verdict"] for nodeid, entry in self._verdicts.items()},
+                {place for entry in self._verdicts.values() for place in entry["used"]},
+                full=self.complete,
+            )
+        if (self._deaths or self._complaints) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @property
+    def complete(self) -> bool:
+        """Whether every test of the whole suite has a verdict."""
+        return self._run.selection.whole and self._run.selection.tests.keys() <= self._verdicts.keys()
+
+    @property
+    def failing(self) -> list[Failing]:
+        """The tests that are red, or fail as expected."""
+        return [
+            Failing(nodeid, entry["id"], entry["client"], entry["reason"], tuple(entry["used"]))
+            for nodeid, entry in self._verdicts.items()
+            if entry["verdict"] in ("failed", "inconclusive", "changed", "expected")
+        ]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -63,18 +92,20 @@ class SummaryPlugin:
             yield f"observed {name}: {one_line('; '.join(dict.fromkeys(seen)), 300)}"
         yield from self._disagreements()
         yield from self._deaths
+        yield from (f"expected failure: {complaint}" for complaint in self._complaints)
         yield from self._coverage()
         yield self._in_words()
 
     def _table(self) -> Iterator[str]:
         counts = {area: Counter[str]() for area in AREAS}
         for entry in self._verdicts.values():
-            counts[entry["id"].partition("-")[0]][entry["verdict"]] += 1
+            word = "failed" if entry["verdict"] in FAILED else entry["verdict"]
+            counts[entry["id"].partition("-")[0]][word] += 1
         width = max(len(title) for title in AREAS.values())
-        yield f"{'':{width}}  {'  '.join(VERDICTS)}"
+        yield f"{'':{width}}  {'  '.join(COLUMNS)}"
         for area, title in AREAS.items():
             if counts[area]:
-                cells = (f"{counts[area][verdict] or '-':>{len(verdict)}}" for verdict in VERDICTS)
+                cells = (f"{counts[area][verdict] or '-':>{len(verdict)}}" for verdict in COLUMNS)
                 yield f"{title:{width}}  {'  '.join(cells)}"
 
     def _warnings(self) -> Iterator[str]:
@@ -97,7 +128,7 @@ class SummaryPlugin:
                 yield f"clients disagree about {test}: {', '.join(f'{k} {v}' for k, v in sorted(verdicts.items()))}"
 
     def _coverage(self) -> Iterator[str]:
-        done = ("passed", "failed", "warned")
+        done = ("passed", "warned", "expected", *FAILED)
         found = {entry["id"]: entry["reason"] for entry in reversed(self._verdicts.values())}
         checked = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] in done}
         # What concerns another kind of run is not missing in this one.
@@ -116,12 +147,15 @@ class SummaryPlugin:
     def _in_words(self) -> str:
         counts = Counter(entry["verdict"] for entry in self._verdicts.values())
         warned = f", with {counts['warned']} warning(s)" if counts["warned"] else ""
-        if counts["failed"] or counts["inconclusive"] or self._deaths:
-            parts = [f"{word}: {', '.join(names)}" for word in ("failed", "inconclusive") if (names := self._ids(word))]
-            return f"verdict: NOT conformant: {'; '.join(parts) or 'the target died'}{warned}"
-        if not counts["passed"]:
+        expected = f", but for {counts['expected']} expected failure(s)" if counts["expected"] else ""
+        if any(counts[word] for word in RED) or self._deaths or self._complaints:
+            parts = [f"{word}: {', '.join(names)}" for word in RED if (names := self._ids(word))]
+            parts += ["the target died"] * bool(self._deaths and not parts)
+            parts += [f"{len(self._complaints)} expected failure(s) that did not happen"] * bool(self._complaints)
+            return f"verdict: NOT conformant: {'; '.join(parts)}{expected}{warned}"
+        if not counts["passed"] and not counts["expected"]:
             return "verdict: none, nothing could be checked"
-        return f"verdict: conformant in all that was checked{warned}"
+        return f"verdict: conformant in all that was checked{expected}{warned}"
 
     def _ids(self, verdict: str) -> list[str]:
         found = {entry["id"] for entry in self._verdicts.values() if entry["verdict"] == verdict}

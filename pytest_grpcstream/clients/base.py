@@ -415,7 +415,7 @@ class Client(abc.ABC):
         return stream
 
     def _remember(self, stream: Stream) -> None:
-        """Add a stream to those that there are, and forget such as ended long ago: a client of many calls stays small."""
+        """Add a stream, and forget those that ended long ago, so that a client of many calls stays small."""
         self.streams.append(stream)
         if len(self.streams) < self._crowd:
             return

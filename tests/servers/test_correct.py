@@ -13,6 +13,18 @@ from servers.running import FULL, LIMIT, TESTS, run_suite
 
 SMOKE = ("-pmutants.selecting", "--requirements=ORD-1,ORD-12,EOF-1,EOF-13,EOF-14,PAIR-1,HALF-1,ROBUST-4,WIRE-16")
 
+SHARED = ("-n2",)
+"""Two workers, each with a server of its own, because these runs are long."""
+
+GRPCIO_WARNED = frozenset(
+    {
+        *("CARD-2", "COMP-4", "EOF-9", "FLOW-9", "META-4", "ROBUST-18", "WIRE-15"),
+        *(f"H2-{number}" for number in (7, 8, 9, 11, 12, 13, 14, 17, 21)),
+        *(f"WIRE-{number}" for number in (5, 6, 13, 22, 23, 24)),
+    }
+)
+"""What the HTTP/2 stack of grpcio is warned for, whoever writes the servicer: see docs/reference-warnings.md."""
+
 WHOLE = {
     "classic": "servers.correct:Correct",
     "eager": "servers.variants:Eager",
@@ -38,12 +50,12 @@ FORMS = {
 
 
 def judged_conformant(target: str, folder: Path, *options: str, whole: bool, import_from: Path | None = None) -> None:
-    """The suite says nothing against a target: no failure, no warning, nothing left out that it has."""
+    """The suite says nothing against a servicer: no failure, no warning of its own, nothing left out that it has."""
     outcome = run_suite(target, folder, *options, import_from=import_from)
     assert outcome.code == 0, outcome.told()
     assert not outcome.failed, outcome.told()
     assert not outcome.open, outcome.told()
-    assert not outcome.warned, outcome.told()
+    assert set(outcome.warned) <= GRPCIO_WARNED, outcome.told()
     assert outcome.passed > 0, outcome.told()
     assert bool(outcome.skipped) is not whole, outcome.told()
     assert all("not applicable" in reason for reason in outcome.skipped), outcome.told()
@@ -53,14 +65,14 @@ def judged_conformant(target: str, folder: Path, *options: str, whole: bool, imp
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_server_with_every_feature_passes_the_whole_suite(name: str, tmp_path: Path) -> None:
     """Names, numbers and readings that the contract leaves open are not held against a server."""
-    judged_conformant(WHOLE[name], tmp_path, whole=True)
+    judged_conformant(WHOLE[name], tmp_path, *SHARED, whole=True)
 
 
 @pytest.mark.timeout(LIMIT + 10)
 @pytest.mark.parametrize("name", PARTIAL)
 def test_a_server_without_some_features_passes_what_is_left(name: str, tmp_path: Path) -> None:
     """Directives are optional: their tests do not apply to a server that takes them for names."""
-    judged_conformant(PARTIAL[name], tmp_path, whole=False)
+    judged_conformant(PARTIAL[name], tmp_path, *SHARED, whole=False)
 
 
 @pytest.mark.timeout(LIMIT + 10)
