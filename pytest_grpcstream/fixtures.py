@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.run import Run, is_requirement, needs_of, use_client, use_target
+from pytest_grpcstream.run import Run, is_direct, is_requirement, needs_of, use_client, use_target
 from pytest_grpcstream.settings import FEATURES
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def grpcstream_serve(_grpcstream_keeper: Keeper) -> Serve:
 
 @pytest.fixture
 def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: Keeper) -> KeptTarget:
-    """The target of this test: that of the nearest grpcstream marker, else `grpcstream_target`."""
+    """The target of this test: that of the nearest grpcstream marker, else the one behind, else `grpcstream_target`."""
     from pytest_grpcstream.keeper import KeptTarget
 
     marker = request.node.get_closest_marker("grpcstream")
@@ -66,6 +66,8 @@ def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: Keeper)
         if marker.args or set(marker.kwargs) != {"target"}:
             raise TargetError("the marker grpcstream takes exactly target=..., such as grpcstream(target='reference')")
         named = marker.kwargs["target"]
+    elif is_direct(request.node):
+        named = Run.of(request.config).behind
     else:
         named = request.getfixturevalue("grpcstream_target")
     if isinstance(named, str):

@@ -19,12 +19,13 @@ class KeptTarget:
 
     Attributes:
         text: how the target was named.
+        security: how it is reached.
         deaths: how often it was found dead.
     """
 
     def __init__(self, what: launch.InProcess | Target, *, timeout: float, security: Security = PLAINTEXT) -> None:
         self._timeout = timeout
-        self._security = security
+        self.security = security
         self._error: TargetError | None = None
         self._target: Target | None = None
         self._running: launch.Running | None = None
@@ -51,7 +52,7 @@ class KeptTarget:
         if self._running is None:
             assert self._target is not None  # noqa: S101 - only a servicer object has none, and that one runs
             try:
-                self._running = launch.start(self._target, timeout=self._timeout, security=self._security)
+                self._running = launch.start(self._target, timeout=self._timeout, security=self.security)
             except TargetError as error:
                 self._error = error
                 raise
@@ -70,7 +71,7 @@ class KeptTarget:
     @property
     def guarded(self) -> bool:
         """Whether the target is reached as the settings say; what a test serves itself is not."""
-        return self._target is not None and self._security != PLAINTEXT
+        return self._target is not None and self.security != PLAINTEXT
 
     @property
     def restartable(self) -> bool:
@@ -128,14 +129,18 @@ class Keeper:
         self._named: dict[str, KeptTarget] = {}
         self._served: list[KeptTarget] = []
 
-    def named(self, text: str) -> KeptTarget:
+    def named(self, text: str, security: Security | None = None) -> KeptTarget:
         """The target of that text, not yet started.
+
+        Arguments:
+            security: how it is reached, if not as the others are.
 
         Raises:
             TargetError: the text is no target.
         """
         if text not in self._named:
-            self._named[text] = KeptTarget(parse(text), timeout=self._timeout, security=self._security)
+            guard = self._security if security is None else security
+            self._named[text] = KeptTarget(parse(text), timeout=self._timeout, security=guard)
         return self._named[text]
 
     def serve(self, candidate: object) -> KeptTarget:

@@ -140,6 +140,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SuitePlugin(run), "grpcstream-suite")
     config.pluginmanager.register(JudgementPlugin(run), "grpcstream-judgement")
     config.pluginmanager.register(summary := SummaryPlugin(run), "grpcstream-summary")
+    if run.settings.repeat > 1 or run.settings.direct is not None:
+        from pytest_grpcstream.turns import TurnsPlugin
+
+        config.pluginmanager.register(TurnsPlugin(run), "grpcstream-turns")
     if run.settings.write_expect is not None:
         from pytest_grpcstream.expectation_writer import ExpectationWriter
 

@@ -30,6 +30,7 @@ OBSERVED: Final = "observed"
 
 _CLIENTS: Final = pytest.StashKey["list[Client]"]()
 _KEPT: Final = pytest.StashKey["KeptTarget"]()
+_DIRECT: Final = pytest.StashKey[bool]()
 
 
 @dataclass
@@ -108,9 +109,16 @@ class Run:
         """What the settings send with every call to a target."""
         return self._security_of(kept).metadata
 
+    @property
+    def behind(self) -> KeptTarget | None:
+        """The target behind the target, if there is one. It is reached without TLS, and with the same metadata."""
+        if self.settings.direct is None:
+            return None
+        return self.keeper.named(self.settings.direct, Security(metadata=self.settings.security.metadata))
+
     def _security_of(self, kept: KeptTarget) -> Security:
         # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
-        return self.settings.security if kept.guarded else PLAINTEXT
+        return kept.security if kept.guarded else PLAINTEXT
 
     def connect_by_wire(self, kept: KeptTarget) -> WireClient:
         """A wire client; it connects when it is first used."""
@@ -192,6 +200,19 @@ def use_target(item: pytest.Item, kept: KeptTarget) -> None:
 def target_of(item: pytest.Item) -> KeptTarget | None:
     """The target that a test calls, if it has come so far."""
     return item.stash.get(_KEPT, None)
+
+
+def begin_turn(item: pytest.Item, *, direct: bool) -> None:
+    """Forget what a test did before, and say whether it calls the target behind the target from now on."""
+    for key in (_CLIENTS, _KEPT):
+        item.stash.setdefault(key, None)
+        del item.stash[key]
+    item.stash[_DIRECT] = direct
+
+
+def is_direct(item: pytest.Item) -> bool:
+    """Whether a test calls the target behind the target."""
+    return item.stash.get(_DIRECT, False)
 
 
 def use_client(item: pytest.Item, client: Client) -> None:

@@ -143,7 +143,8 @@ class SuitePlugin:
             ("severity", requirement.severity),
         ]
         if item.get_closest_marker("timeout") is None and not config.getoption("timeout", None):
-            item.add_marker(pytest.mark.timeout(self._run.settings.timeout * BACKSTOP))
+            turns = self._run.settings.repeat + (self._run.settings.direct is not None)
+            item.add_marker(pytest.mark.timeout(self._run.settings.timeout * BACKSTOP * turns))
 
     # The target -------------------------------------------------------------------------------------------------
 
@@ -156,8 +157,9 @@ class SuitePlugin:
         if suite and self._run.settings.target is not None and not distributed and not config.option.collectonly:
             try:
                 kept = self._run.keeper.named(self._run.settings.target)
-                for kind in self._run.settings.clients:
-                    self._run.traits(kept, kind)
+                for one in filter(None, (kept, self._run.behind)):
+                    for kind in self._run.settings.clients:
+                        self._run.traits(one, kind)
             except TargetError as error:
                 self._run.close()
                 pytest.exit(str(error), returncode=TARGET_MISSING)

@@ -90,6 +90,8 @@ class SummaryPlugin:
         yield from self._warnings()
         for name, seen in self._observed.items():
             yield f"observed {name}: {one_line('; '.join(dict.fromkeys(seen)), 300)}"
+        yield from self._flaky()
+        yield from self._differences()
         yield from self._disagreements()
         yield from self._deaths
         yield from (f"expected failure: {complaint}" for complaint in self._complaints)
@@ -111,11 +113,34 @@ class SummaryPlugin:
     def _warnings(self) -> Iterator[str]:
         tests: dict[tuple[str, str], list[str]] = {}
         for nodeid, entry in self._verdicts.items():
-            if entry["verdict"] == "warned":
+            if entry["verdict"] == "warned" and entry.get("direct", {}).get("verdict") != "warned":
                 tests.setdefault((entry["id"], entry["reason"]), []).append(nodeid.rpartition("::")[2])
         for (name, reason), names in tests.items():
             where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
             yield f"warning {name}: {one_line(reason, 300)} [{where}]"
+
+    def _flaky(self) -> Iterator[str]:
+        for nodeid, entry in self._verdicts.items():
+            if entry["verdict"] == "flaky":
+                yield f"flaky {entry['id']}: {one_line(entry['reason'], 300)} [{nodeid.rpartition('::')[2]}]"
+
+    def _differences(self) -> Iterator[str]:
+        """Where the target and the one behind it differ; what is the same on both is not the hop's."""
+        compared = {nodeid: entry for nodeid, entry in self._verdicts.items() if "direct" in entry}
+        same = 0
+        for nodeid, entry in compared.items():
+            seen = entry["direct"]
+            if seen["verdict"] != entry["verdict"]:
+                told = [
+                    f"{one['verdict']}{', ' if one['reason'] else ''}{one_line(one['reason'], 200)}"
+                    for one in (entry, seen)
+                ]
+                test = nodeid.rpartition("::")[2]
+                yield f"differs {entry['id']}: through the target: {told[0]}; direct: {told[1]} [{test}]"
+            elif entry["verdict"] != "passed":
+                same += 1
+        if compared:
+            yield f"the same on both, through the target and direct, though not passed: {same} test(s)"
 
     def _disagreements(self) -> Iterator[str]:
         """Where the clients come to different verdicts about one test, that is a finding of its own."""

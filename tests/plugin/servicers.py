@@ -130,3 +130,18 @@ class RouteMute(Core):
         if context.add_callback(over.set):
             over.wait()
         yield from ()
+
+
+class EverySecondRecord(Core):
+    """Of the Records with seven requests every second is aborted."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
+        """Answer, or abort."""
+        read = list(requests)
+        self._calls += len(read) == 7
+        if len(read) == 7 and self._calls % 2 == 0:
+            context.abort(grpc.StatusCode.INTERNAL, "every second one")
+        return super().Record(iter(read), context)

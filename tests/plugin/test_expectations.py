@@ -38,9 +38,7 @@ ALL = "".join(entry(name) for name in ("ORD-1", "ORD-6", "ORD-7", "ORD-11"))
 
 
 @either_way
-def test_listed_failures_are_expected(
-    expecting: Expecting, pytester: pytest.Pytester, workers: Sequence[str]
-) -> None:
+def test_listed_failures_are_expected(expecting: Expecting, pytester: pytest.Pytester, workers: Sequence[str]) -> None:
     """They do not fail the run; they are pytest's xfail, and the end of the run counts them."""
     result = expecting(ALL, *workers)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
