@@ -80,6 +80,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(option, dest=f"grpcstream_{name}", metavar=metavar, default=None, help=text)
         kind = "Target that the fixtures use; it does not start the suite" if name == "target" else text
         parser.addini(f"grpcstream_{name}", kind, default="")
+    group.addoption(
+        "--grpcstream-list",
+        dest="grpcstream_list",
+        metavar="FILTER",
+        nargs="?",
+        const="",
+        default=None,
+        help="Print the requirements of the suite, or those that fit words such as EOF,error, and end; needs no target",
+    )
     flags = {"strict": "Let warnings fail the run too", "tls": "Reach the target by TLS; it must select h2 by ALPN"}
     for name, text in flags.items():
         option = f"--grpcstream-{name}"
@@ -114,6 +123,20 @@ def pytest_load_initial_conftests(
         early_config.addinivalue_line("python_files", "test_*.py")
         early_config.addinivalue_line("python_functions", "test_*")
     return result
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Print the requirements, if that is all that was asked for."""
+    if config.option.grpcstream_list is None:
+        return None
+    from pytest_grpcstream.listing import listed
+
+    try:
+        lines = "\n".join(listed(config.option.grpcstream_list))
+    except SettingError as error:
+        raise pytest.UsageError(str(error)) from None
+    print(lines)  # noqa: T201 - like --markers and --fixtures, it is no run
+    return pytest.ExitCode.OK
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -46,6 +46,7 @@ class Requirement:
         severity: whether breaking it fails a run (error), is shown (warning) or is only told (info).
         source: the document and section.
         risk: what its tests do to a server; one of `RISKS`.
+        needs: the optional features without which none of its tests says anything.
         only: the kind of run that it concerns: tls, mtls, or empty for every run.
     """
 
@@ -56,6 +57,7 @@ class Requirement:
     severity: Severity
     source: str
     risk: str
+    needs: tuple[str, ...] = ()
     only: str = ""
 
     @property
@@ -84,6 +86,7 @@ def registry() -> dict[str, Requirement]:
             severity=entry.get("severity", "error"),
             source=entry["source"],
             risk=entry.get("risk", "plain"),
+            needs=tuple(entry.get("needs", ())),
             only=entry.get("only", ""),
         )
         for name, entry in tomllib.loads(text).items()
