@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Failure, Point, verify
+from pytest_grpcstream import Client, Code, Point, verify
 from pytest_grpcstream.features import Traits
 
 requirement = pytest.mark.grpcstream_requirement
 
-ATTEMPTS = 3
-"""How often a Record is cancelled before its handler counts as not told; nobody can see when it has read the mark."""
 STORM = 150
 """Cancelled calls of each kind: with both kinds more than a usual pool of threads has."""
 
@@ -34,20 +32,16 @@ def test_the_handler_of_a_list_learns_of_the_cancel(grpcstream: Client) -> None:
 
 @requirement("CANCEL-2", needs=("watch",))
 def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcstream_quiet: float) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
+    def cancelled(pause: float) -> None:
         token = new_token()
         with grpcstream.record() as stream:
             stream.send(f"!watch {token}")
             stream.send("and more", 1)
-            verify.pause(grpcstream_quiet * attempt)
+            verify.pause(pause)
             stream.cancel()
-            try:
-                verify.noticed(grpcstream, token, stream, "the client's cancel")
-            except Failure:
-                if attempt == ATTEMPTS:
-                    raise
-            else:
-                return
+            verify.noticed(grpcstream, token, stream, "the client's cancel")
+
+    verify.with_patience(cancelled, grpcstream_quiet)
 
 
 @requirement("CANCEL-2", needs=("watch", "duplex"))

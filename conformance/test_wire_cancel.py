@@ -114,13 +114,15 @@ def test_a_reset_with_any_code_ends_the_call(grpcstream_wire: WireClient, grpcst
 def test_a_reset_request_stream_is_no_end_of_requests(
     grpcstream_wire: WireClient, grpcstream_quiet: float, code: int
 ) -> None:
-    token = uuid.uuid4().hex
-    with grpcstream_wire.open("Record") as stream:
-        stream.send(f"!watch {token}")
-        # Nothing shows when a Record has read its mark; a server that has not by now reads it before the reset.
-        verify.pause(grpcstream_quiet)
-        stream.reset(code)
-        verify.noticed(grpcstream_wire, token, stream, "a Record whose requests were cut off")
+    def cut_off(pause: float) -> None:
+        token = uuid.uuid4().hex
+        with grpcstream_wire.open("Record") as stream:
+            stream.send(f"!watch {token}")
+            verify.pause(pause)
+            stream.reset(code)
+            verify.noticed(grpcstream_wire, token, stream, "a Record whose requests were cut off")
+
+    verify.with_patience(cut_off, grpcstream_quiet)
 
 
 @requirement("CANCEL-12", needs=("list",))

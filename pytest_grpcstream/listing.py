@@ -24,8 +24,9 @@ def listed(text: str) -> Iterator[str]:
     found = [one for one in registry().values() if all(_fits(one, word) for word in words)]
     if not found:
         raise SettingError(
-            f"No requirement fits {text!r}; valid are areas ({', '.join(AREAS)}), ids, error, warning, info, MUST, SHOULD, "
-            f"MAY, owners, features ({', '.join(FEATURES)}) and words of the sentence, with commas between them"
+            f"No requirement fits {text!r}; valid are areas ({', '.join(AREAS)}), ids, "
+            f"severities (error, warning, info), levels (MUST, SHOULD, MAY), owners, features ({', '.join(FEATURES)}) "
+            "and words of the sentence, with commas between them"
         )
     area = ""
     for one in found:

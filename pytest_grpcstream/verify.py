@@ -26,6 +26,7 @@ from pytest_grpcstream.values import EOF, Code, Eof, Metadata, MetadataValue, Po
 if TYPE_CHECKING:
     from pytest_grpcstream.features import Traits
 
+_PATIENCE: Final = (1, 4, 12)
 _POLL: Final = 0.02
 """Seconds between two questions whether something has happened."""
 ECHO: Final = "!echo "
@@ -329,6 +330,25 @@ def noticed(client: Client, token: str, stream: Stream, what: str) -> None:
                 f"the handler learns of {what} within {client.timeout:g} s", "!cancelled still answers 0", stream
             )
         time.sleep(_POLL)
+
+
+def with_patience(attempt: Callable[[float], None], quiet: float) -> None:
+    """Try again with longer pauses what a server that is only slow would fail.
+
+    Nothing shows when a Record has read a request, so the client can but wait before it goes on.
+
+    Arguments:
+        attempt: is given the seconds to wait.
+        quiet: seconds of the first pause.
+    """
+    for factor in _PATIENCE:
+        try:
+            attempt(quiet * factor)
+        except Failure:
+            if factor == _PATIENCE[-1]:
+                raise
+        else:
+            return
 
 
 def nothing_wrong(findings: Iterable[str], expected: str, stream: Stream | None = None) -> None:

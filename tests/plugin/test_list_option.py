@@ -1,0 +1,44 @@
+"""--grpcstream-list: the requirements, without a target."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugin.conftest import Run
+from pytest_grpcstream.requirements import registry
+
+
+def test_all_requirements_are_listed(run: Run) -> None:
+    """Each with its sentence, its severity, its level and its source; nothing is collected."""
+    result = run("--grpcstream-list")
+    assert result.ret == pytest.ExitCode.OK
+    for one in registry().values():
+        assert f"  {one.id}: {one.sentence}" in result.outlines
+    assert result.outlines[-1] == f"{len(registry())} of {len(registry())} requirements"
+    result.stdout.no_fnmatch_line("*test session starts*")
+
+
+def test_words_select(run: Run) -> None:
+    """Every word must fit: an area, a severity, a feature, or a word of the sentence."""
+    result = run("--grpcstream-list=ABORT,error,metadata")
+    wanted = [
+        one.id
+        for one in registry().values()
+        if one.area == "ABORT" and one.severity == "error" and "metadata" in one.needs
+    ]
+    assert [line.split(":")[0].strip() for line in result.outlines if line.startswith("  ABORT-")] == wanted != []
+    shown = "".join(run("--grpcstream-list=padding").outlines)
+    assert "FLOW-9: Padding counts" in shown
+    assert "ORD-1:" not in shown
+
+
+def test_a_target_is_not_contacted(run: Run) -> None:
+    """A target that is not there does not matter."""
+    assert run("--grpcstream-list=ORD", "--grpcstream-target=127.0.0.1:1").ret == pytest.ExitCode.OK
+
+
+def test_words_that_fit_nothing_are_a_usage_error(run: Run) -> None:
+    """The message says what is valid."""
+    result = run("--grpcstream-list=ORD,nonsense")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*No requirement fits 'ORD,nonsense'; valid are areas (ORD, *"])

@@ -1,0 +1,98 @@
+"""The registry, the tests of the suite and the banks of broken servers agree with each other."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from mutants.bank import all_mutants
+from pytest_grpcstream import conformance
+from pytest_grpcstream.requirements import AREAS, RISKS, registry
+from pytest_grpcstream.settings import FEATURES
+from pytest_grpcstream.sources import links
+from wire_mutants.bank import MUTANTS
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+EXCHANGES: Final = {"list", "record", "route", "duplex"}
+
+
+def named() -> Iterator[tuple[str, list[Any]]]:
+    """Every test of the suite by its name, and its markers with a requirement: its own, or those of its parameters."""
+    for info in pkgutil.iter_modules(conformance.__path__):
+        module = importlib.import_module(f"{conformance.__name__}.{info.name}")
+        for name, one in vars(module).items():
+            if name.startswith("test_"):
+                yield f"{info.name}::{name}", [mark for mark in marks(one) if mark.name == "grpcstream_requirement"]
+
+
+def marks(test: Any) -> Iterator[Any]:
+    """The markers of a test and of its parameters."""
+    for mark in getattr(test, "pytestmark", []):
+        yield mark
+        if mark.name == "parametrize":
+            for value in mark.args[1]:
+                yield from getattr(value, "marks", ())
+
+
+TESTS: Final = dict(named())
+MARKS: Final = [mark for found in TESTS.values() for mark in found]
+
+
+def test_every_requirement_has_a_test() -> None:
+    """What nothing tests is no requirement of the suite."""
+    assert set(registry()) == {mark.args[0] for mark in MARKS}
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_every_test_has_a_requirement(name: str) -> None:
+    """A test names a requirement that there is, and features and exchanges that there are."""
+    assert TESTS[name]
+    for mark in TESTS[name]:
+        assert mark.args[0] in registry()
+        assert set(mark.kwargs.get("needs", ())) <= {*FEATURES, *EXCHANGES}
+
+
+def test_a_requirement_needs_what_all_its_tests_need() -> None:
+    """The features in the registry are those without which none of its tests runs."""
+    needs: dict[str, set[str]] = {}
+    for mark in MARKS:
+        own = {*mark.kwargs.get("needs", ())} & {*FEATURES}
+        needs[mark.args[0]] = needs.get(mark.args[0], own) & own
+    assert {name: set(one.needs) for name, one in registry().items()} == needs
+
+
+def test_entries_are_whole() -> None:
+    """Each has a known area, severity, level and risk, a sentence that is one, and a source that leads somewhere."""
+    for one in registry().values():
+        assert one.area in AREAS, one
+        assert one.severity in ("error", "warning", "info"), one
+        assert one.level in ("MUST", "SHOULD", "MAY"), one
+        assert one.risk in RISKS, one
+        assert one.only in ("", "tls", "mtls"), one
+        assert one.sentence.endswith("."), one
+        assert [*links(one.source)] or one.source.startswith(("contract", "common practice")), one
+
+
+def test_sentences_are_unique() -> None:
+    """Two requirements do not say the same."""
+    assert len({one.sentence for one in registry().values()}) == len(registry())
+
+
+def test_every_error_level_requirement_has_a_mutant() -> None:
+    """Some server breaks it, and the banks of mutants show that the suite notices; those of TLS are in tests/tls."""
+    killers = {one.killed_by for one in (*all_mutants(), *MUTANTS.values())}
+    severe = {one.id for one in registry().values() if one.severity == "error" and not one.only}
+    assert severe - killers == set()
+
+
+def test_the_table_in_the_documentation_is_current() -> None:
+    """docs/requirements.md is what the registry says."""
+    script = ROOT / "scripts" / "generate_requirements.py"
+    subprocess.run([sys.executable, str(script), "--check"], check=True, timeout=60)
