@@ -85,8 +85,7 @@ def _recognise(address: str, received: bytes) -> None:
         answer = printable(received.splitlines()[0])
         raise TargetError(f"{address} speaks HTTP/1, not HTTP/2: it answered {answer}") from None
     if received[:1] in (b"\x15", b"\x16") and received[1:2] == b"\x03":
-        told = f"{address} speaks TLS; only plaintext HTTP/2 (h2c with prior knowledge) is supported"
-        raise TargetError(told) from None
+        raise TargetError(f"{address} speaks TLS, and was asked for plaintext: use --grpcstream-tls") from None
 
 
 def _judge(address: str, received: bytes) -> None:
