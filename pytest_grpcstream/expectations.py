@@ -13,9 +13,19 @@ from pytest_grpcstream.errors import SettingError
 
 FORM: Final = (
     '[[expect]] tables with id = "EOF-11" (a requirement or a test) and reason = "a pattern of the failure\'s text", '
-    'and, as one likes, link = "https://...", why = "...", expires = 2030-01-31, client = "wire" or "library"'
+    'and, as one likes, link = "https://...", why = "...", expires = 2030-01-31, client = "wire" or "library", '
+    "sometimes = true"
 )
-_KEYS: Final = {"id": str, "reason": str, "link": str, "why": str, "client": str, "expires": datetime.date}
+_KEYS: Final = {
+    "id": str,
+    "reason": str,
+    "link": str,
+    "why": str,
+    "client": str,
+    "expires": datetime.date,
+    "sometimes": bool,
+}
+_WORDS: Final = {"expires": "date", "sometimes": "truth value"}
 _NO_FAILURES: Final = {"passed": ("fixed", "it passes"), "not applicable": ("changed", "it was skipped")}
 _REQUIREMENT: Final = re.compile(r"[A-Z0-9]+-\d+")
 _REASON_LENGTH: Final = 160
@@ -35,6 +45,7 @@ class Expectation:
         why: an explanation.
         expires: the last day on which the entry holds.
         client: the client over which it fails, or empty for both.
+        sometimes: whether it may pass as well, because it depends on a race in the target.
         file: the list that it stands in.
         place: its number in that list, from 1.
     """
@@ -45,6 +56,7 @@ class Expectation:
     why: str
     expires: datetime.date | None
     client: str
+    sometimes: bool
     file: Path
     place: int
 
@@ -110,7 +122,7 @@ class Expectations:
         named = [place for place, one in enumerate(self.entries) if one.names(nodeid, requirement, client)]
         if not named:
             return Listed(verdict)
-        exact = [self.entries[place] for place in named if self.entries[place].is_exact(nodeid)]
+        exact = [one for place in named if (one := self.entries[place]).is_exact(nodeid) and not one.sometimes]
         if verdict in _NO_FAILURES:
             changed, what = _NO_FAILURES[verdict]
             note = f"{what}, but is listed as an expected failure: {exact[0]}" if exact else ""
@@ -139,7 +151,7 @@ class Expectations:
             full: whether every test of the suite was selected; only then it is known what an entry does not match.
         """
         for place, one in enumerate(self.entries):
-            if place in used:
+            if place in used or one.sometimes:
                 continue
             named = [nodeid for nodeid, (name, client) in tests.items() if one.names(nodeid, name, client)]
             seen = {verdicts[nodeid] for nodeid in named if nodeid in verdicts}
@@ -198,7 +210,9 @@ def _entry(table: dict[str, Any], path: Path, place: int) -> Expectation:
             raise ValueError(f"unknown key {key!r}")
         # A date with a time is a date for isinstance, but not for comparisons.
         if not isinstance(value, _KEYS[key]) or isinstance(value, datetime.datetime):
-            raise ValueError(f"{key} is no {'date' if key == 'expires' else 'text'}")
+            raise ValueError(f"{key} is no {_WORDS.get(key, 'text')}")
+    if table.get("sometimes") and not (table.get("why") or table.get("link")):
+        raise ValueError("sometimes needs a why or a link")
     if missing := [key for key in ("id", "reason") if not table.get(key, "").strip()]:
         raise ValueError(f"no {' and no '.join(missing)}")
     if table.get("client", "") not in ("", "wire", "library"):
@@ -216,6 +230,7 @@ def _entry(table: dict[str, Any], path: Path, place: int) -> Expectation:
         why=table.get("why", ""),
         expires=table.get("expires"),
         client=table.get("client", ""),
+        sometimes=table.get("sometimes", False),
         file=path,
         place=place,
     )

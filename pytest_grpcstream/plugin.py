@@ -74,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "write_expect": ("FILE", "Write the failures of this run to a list for --grpcstream-expect; needs a full run"),
         "repeat": ("N", "Run each test of a requirement N times on the same target, and report k of N"),
         "direct": ("TARGET", "The target behind the target: run each test on both, and tell where they differ"),
+        "report": ("DIR", "Folder for report.json, summary.md, badge.json, and the evidence of what failed"),
     }
     for name, (metavar, text) in texts.items():
         option = f"--grpcstream-{name.replace('_', '-')}"
@@ -171,6 +172,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_grpcstream.expectation_writer import ExpectationWriter
 
         config.pluginmanager.register(ExpectationWriter(run.settings.write_expect, run, summary), "grpcstream-writer")
+    if run.settings.report is not None:
+        from pytest_grpcstream.report.recorder import register
+
+        register(config, run.settings.report, run, summary)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

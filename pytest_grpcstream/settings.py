@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ QUIET: Final = 0.2
 STARTUP: Final = 20.0
 
 _FILES: Final = ("ca", "cert", "key")
+_PATHS: Final = (*_FILES, "report")
 _METADATA: Final = "'key: value' in ASCII, with a lower-case key that neither begins with grpc- nor ends with -bin"
 
 _READABLE: Final = "the path of a file that can be read"
@@ -49,6 +51,7 @@ class Settings:
         write_expect: the list that the failures of this run are written to, or None.
         repeat: how often each test of a requirement runs.
         direct: the text of the target behind the target, which tests are compared with, or None.
+        report: the folder that reports of the run are written to, absolute, or None.
     """
 
     target: str | None
@@ -64,6 +67,7 @@ class Settings:
     write_expect: Path | None = None
     repeat: int = 1
     direct: str | None = None
+    report: Path | None = None
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -114,6 +118,16 @@ def _new_file(text: str) -> Path:
     return path
 
 
+def _new_folder(text: str) -> Path:
+    path = Path(text).absolute()  # a test may change the working directory
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:
+        raise ValueError from None
+
+
 def _count(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 1000:
@@ -141,7 +155,7 @@ class _Sources:
         if os.environ.get(variable):
             return os.environ[variable], f"the environment variable {variable}"
         ini = str(self._config.getini(f"grpcstream_{name}") or "").strip()
-        if ini and name in _FILES and self._config.inipath is not None:
+        if ini and name in _PATHS and self._config.inipath is not None:
             ini = str(self._config.inipath.parent / ini)  # wherever pytest was started, as pytest reads paths
         return (ini or None), f"the ini option grpcstream_{name}"
 
@@ -211,6 +225,7 @@ def read_settings(config: Any) -> Settings:
     write_expect, _ = sources.read("write_expect", _new_file, "the path of a file in a folder that there is")
     repeat, _ = sources.read("repeat", _count, "a number from 1 to 1000")
     direct, _ = sources.read("direct", _target, "")
+    report, _ = sources.read("report", _new_folder, "a folder that can be made if it is not there, and written to")
     return Settings(
         target=target,
         client=client,
@@ -225,6 +240,7 @@ def read_settings(config: Any) -> Settings:
         write_expect=write_expect,
         repeat=repeat or 1,
         direct=direct,
+        report=report,
     )
 
 

@@ -3,10 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"os/signal"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ const grace = time.Second
 
 func main() {
 	port := flag.Int("port", 50051, "the port to listen on")
+	byHTTP := flag.Bool("serve-http", false, "serve by net/http and grpc's ServeHTTP, in place of grpc's own transport")
 	flag.Parse()
 
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
@@ -33,13 +36,42 @@ func main() {
 
 	told, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer forget()
+	log.Printf("listening on %v", listener.Addr())
+	if *byHTTP {
+		err = serveHTTP(told, listener, server)
+	} else {
+		err = serve(told, listener, server)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve uses the transport of grpc itself.
+func serve(told context.Context, listener net.Listener, server *grpc.Server) error {
 	go func() {
 		<-told.Done()
 		time.AfterFunc(grace, server.Stop)
 		server.GracefulStop()
 	}()
-	log.Printf("listening on %v", listener.Addr())
-	if err := server.Serve(listener); err != nil {
-		log.Fatal(err)
+	return server.Serve(listener)
+}
+
+// serveHTTP uses the HTTP/2 server of net/http, as programs do that serve other things at the same port.
+func serveHTTP(told context.Context, listener net.Listener, server *grpc.Server) error {
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	web := &http.Server{Handler: server, Protocols: protocols}
+	go func() {
+		<-told.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		if web.Shutdown(ctx) != nil {
+			web.Close()
+		}
+	}()
+	if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
 	}
+	return nil
 }

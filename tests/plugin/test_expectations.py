@@ -118,6 +118,8 @@ def test_a_part_of_the_suite_does_not_complain_about_the_rest(
         ('[[expect]]\nid = "ORD-1"\n', "*Entry 1 of expect.toml: no reason; valid are *"),
         (entry("ORD-1", "("), "*Entry 1 of expect.toml: the reason is no pattern: *"),
         (entry("ORD-1", ".*"), "*Entry 1 of expect.toml: the reason matches any text*"),
+        (entry("ORD-1", sometimes="true"), "*Entry 1 of expect.toml: sometimes needs a why or a link*"),
+        (entry("ORD-1", sometimes='"yes"'), "*Entry 1 of expect.toml: sometimes is no truth value*"),
         (entry("ORD-1", owner='"me"'), "*Entry 1 of expect.toml: unknown key 'owner'*"),
         (entry("ORD-1", expires='"soon"'), "*Entry 1 of expect.toml: expires is no date*"),
         (entry("ORD-1", client='"grpcurl"'), "*Entry 1 of expect.toml: no client 'grpcurl'*"),
@@ -128,6 +130,18 @@ def test_a_mistake_in_a_list_ends_the_run_before_it_begins(expecting: Expecting,
     result = expecting(text)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([told])
+
+
+def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """An entry that says so, and why, is fulfilled by a failure for its reason and by a test that passes."""
+    name = "test_record_is_answered_exactly_once[library-7]"
+    racy = entry(name, "every second one", sometimes="true", why='"a race"')
+    (pytester.path / "expect.toml").write_text(racy, encoding="utf-8")
+    target = serve("plugin.servicers:EverySecondRecord")
+    options = (*OPTIONS, "--grpcstream-expect=expect.toml")
+    outcomes = [judge(target, f"pairing::{name}", options=options) for _ in range(2)]
+    assert [result.ret for result in outcomes] == [pytest.ExitCode.OK, pytest.ExitCode.OK]
+    assert sorted(str(result.parseoutcomes()) for result in outcomes) == ["{'passed': 1}", "{'xfailed': 1}"]
 
 
 def test_a_list_that_is_not_there_is_a_usage_error(judge: Judge, reference: str) -> None:

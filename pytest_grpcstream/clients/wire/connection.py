@@ -254,12 +254,17 @@ class Connection:
     def send_frame(self, kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> None:
         """Send a frame of any type exactly as given. This client's own state does not change by it.
 
-        What the server answers on ``stream_id`` is recorded in the connection's timeline. To open a stream with any
-        headers or header block use `WireClient.open`.
+        Only DATA counts against the windows, as it does for a server that gives back every byte which it has taken
+        (RFC 9113, section 6.9.1). What the server answers on ``stream_id`` is recorded in the connection's timeline. To
+        open a stream with any headers or header block use `WireClient.open`.
         """
         with self.core.changed:
             if stream_id & ID_MASK:
                 self.core.raw.add(stream_id & ID_MASK)
+            if kind == FrameType.DATA and stream_id & ID_MASK:
+                self.core.send_window -= len(payload)
+                if (exchange := self.core.exchanges.get(stream_id & ID_MASK)) is not None:
+                    exchange.send_window -= len(payload)
             self.core.emit(kind, flags, stream_id, payload, payload[:64] if kind > FrameType.CONTINUATION else None)
 
     def send_bytes(self, data: bytes) -> None:

@@ -231,6 +231,18 @@ def test_raw_frames_of_any_type(connected: Connect) -> None:
     assert seen[1] == Frame(FrameType.PRIORITY, 0, 9, bytes(5))
 
 
+def test_raw_data_counts_against_the_windows(grpclib_address: str, connected: Connect) -> None:
+    """A server gives back what a raw DATA frame took, up to the largest window there is; that is no overflow."""
+    with connected(grpclib_address).open("Record") as stream:
+        connection = stream.connection
+        before = connection.send_window, stream.send_window
+        connection.send_frame(FrameType.DATA, framed(Point("raw", 1)), stream_id=stream.stream_id)
+        size = len(framed(Point("raw", 1)))
+        assert (connection.send_window, stream.send_window) == (before[0] - size, before[1] - size)
+        connection.send_frame(FrameType.PRIORITY, bytes(5), stream_id=stream.stream_id)
+        assert connection.send_window == before[0] - size
+
+
 def test_corked_frames_go_in_one_write(connected: Connect) -> None:
     """HEADERS, DATA and RST_STREAM inside `corked` reach the server in one piece."""
     pieces: list[bytes] = []
