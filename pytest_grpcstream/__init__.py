@@ -1,6 +1,7 @@
 """pytest-grpcstream: a conformance suite for gRPC streams, and fixtures to write stream tests with.
 
-The names below are the public ones. Those that need grpc or protobuf are imported when they are first used.
+The names below are the public ones. Each is imported when it is first used: a run of pytest that has nothing to do with
+gRPC pays for none.
 """
 
 from __future__ import annotations
@@ -8,24 +9,23 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_grpcstream.errors import (
-    CardinalityError,
-    Deviation,
-    Error,
-    Failure,
-    Inconclusive,
-    MessageError,
-    NotApplicable,
-    OperationTimeout,
-    StatusError,
-    StreamError,
-    TargetError,
-)
-from pytest_grpcstream.values import EOF, Code, Metadata, Point, Status
-
 if TYPE_CHECKING:
     from pytest_grpcstream.clients.base import Client, Stream
     from pytest_grpcstream.clients.library import LibraryClient
+    from pytest_grpcstream.errors import (
+        CardinalityError,
+        Deviation,
+        Error,
+        Failure,
+        Inconclusive,
+        MessageError,
+        NotApplicable,
+        OperationTimeout,
+        StatusError,
+        StreamError,
+        TargetError,
+    )
+    from pytest_grpcstream.values import EOF, Code, Metadata, Point, Status
 
 __all__ = [
     "EOF",
@@ -49,14 +49,16 @@ __all__ = [
     "TargetError",
 ]
 
-_LAZY: Final = {
-    "Client": "pytest_grpcstream.clients.base",
-    "LibraryClient": "pytest_grpcstream.clients.library",
-    "Stream": "pytest_grpcstream.clients.base",
+_HOMES: Final = {
+    "Client": "clients.base",
+    "LibraryClient": "clients.library",
+    "Stream": "clients.base",
+    **dict.fromkeys(("EOF", "Code", "Metadata", "Point", "Status"), "values"),
 }
+"""The modules of the names that are not in `errors`."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in __all__:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

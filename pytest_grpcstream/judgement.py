@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_grpcstream.errors import Deviation, Died, Inconclusive, Verdict
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.expectations import Listed
-from pytest_grpcstream.requirements import Requirement
 from pytest_grpcstream.run import OBSERVED, STRESS, Run, requirement_of, streams_of, target_of
 from pytest_grpcstream.settings import QUIET, TIMEOUT, Settings
 from pytest_grpcstream.suite import PACKAGE
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.expectations import Listed
+    from pytest_grpcstream.requirements import Requirement
 
 TIMELINES: Final = 3
 """Timelines that the report of a user's failing test shows at most, the newest ones."""

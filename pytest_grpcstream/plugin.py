@@ -23,10 +23,9 @@ from pytest_grpcstream.fixtures import (
 )
 from pytest_grpcstream.judgement import JudgementPlugin
 from pytest_grpcstream.run import Run
-from pytest_grpcstream.settings import FEATURES, QUIET, STARTUP, TIMEOUT, read_settings
+from pytest_grpcstream.settings import FEATURES, FORMS, QUIET, STARTUP, TIMEOUT, read_settings
 from pytest_grpcstream.suite import SuitePlugin
 from pytest_grpcstream.summary import SummaryPlugin
-from pytest_grpcstream.targets import FORMS
 
 # The fixtures become pytest's by standing in this module.
 __all__ = [

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import pytest
-
-from pytest_grpcstream.requirements import Requirement, registry
-from pytest_grpcstream.security import PLAINTEXT, Security
-from pytest_grpcstream.settings import Settings
 
 if TYPE_CHECKING:
     import grpc
@@ -20,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_grpcstream.expectations import Expectations
     from pytest_grpcstream.features import Traits
     from pytest_grpcstream.keeper import Keeper, KeptTarget
+    from pytest_grpcstream.requirements import Requirement
+    from pytest_grpcstream.security import Security
+    from pytest_grpcstream.settings import Settings
 
 MARKER: Final = "grpcstream_requirement"
 """The marker by which a test names its requirement."""
@@ -33,7 +31,6 @@ _KEPT: Final = pytest.StashKey["KeptTarget"]()
 _DIRECT: Final = pytest.StashKey[bool]()
 
 
-@dataclass
 class Selection:
     """The tests of requirements that a run is about.
 
@@ -42,8 +39,9 @@ class Selection:
         whole: whether that is the whole suite, over both clients.
     """
 
-    tests: dict[str, tuple[str, str]] = field(default_factory=dict)
-    whole: bool = False
+    def __init__(self, tests: dict[str, tuple[str, str]] | None = None, whole: bool = False) -> None:
+        self.tests = tests or {}
+        self.whole = whole
 
 
 class Run:
@@ -112,11 +110,15 @@ class Run:
     @property
     def behind(self) -> KeptTarget | None:
         """The target behind the target, if there is one. It is reached without TLS, and with the same metadata."""
+        from pytest_grpcstream.security import Security
+
         if self.settings.direct is None:
             return None
         return self.keeper.named(self.settings.direct, Security(metadata=self.settings.security.metadata))
 
     def _security_of(self, kept: KeptTarget) -> Security:
+        from pytest_grpcstream.security import PLAINTEXT
+
         # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
         return kept.security if kept.guarded else PLAINTEXT
 
@@ -171,6 +173,8 @@ def observe(item: pytest.Item, what: str) -> None:
 
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
+    from pytest_grpcstream.requirements import registry
+
     name = requirement_id(item)
     return registry()[name] if name else None
 

@@ -6,19 +6,25 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pytest_grpcstream.errors import SettingError, TargetError
-from pytest_grpcstream.security import Security, metadata_field
-from pytest_grpcstream.targets import parse
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.security import Security
 
 FEATURES: Final = ("abort", "finish", "repeat", "echo", "sleep", "watch", "metadata")
 """The optional features of a StreamService, by the names that `docs/contract.md` gives them."""
 
 CLIENTS: Final = ("wire", "library")
 """The clients that the suite runs over: HTTP/2 frames over a socket, and grpcio."""
+
+FORMS: Final = (
+    "host:port, [::1]:port, unix:/path, package.module:Attribute, "
+    "'exec:COMMAND --port {port}', reference or reference:aio"
+)
+"""The forms of a target, for messages."""
 
 TIMEOUT: Final = 5.0
 QUIET: Final = 0.2
@@ -33,8 +39,7 @@ _READABLE: Final = "the path of a file that can be read"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a run was asked for.
 
     Attributes:
@@ -100,6 +105,8 @@ def _features(text: str) -> frozenset[str]:
 
 
 def _target(text: str) -> str:
+    from pytest_grpcstream.targets import parse
+
     parse(text)
     return text.strip()
 
@@ -176,6 +183,8 @@ class _Sources:
 
     def metadata(self) -> Iterator[tuple[str, str]]:
         """The metadata of every call; no message shows a value of it."""
+        from pytest_grpcstream.security import metadata_field
+
         for source, texts in (
             ("the ini option grpcstream_metadata", self._config.getini("grpcstream_metadata")),
             ("the option --grpcstream-metadata", self._config.getoption("grpcstream_metadata", None) or ()),
@@ -245,6 +254,8 @@ def read_settings(config: Any) -> Settings:
 
 
 def _security(sources: _Sources) -> Security:
+    from pytest_grpcstream.security import Security
+
     files: dict[str, Path | None] = {}
     for name in _FILES:
         files[name], source = sources.read(name, _file, _READABLE)

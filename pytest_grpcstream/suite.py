@@ -10,7 +10,6 @@ import pytest
 
 from pytest_grpcstream.errors import Died, Inconclusive, NotApplicable, TargetError, Verdict
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.requirements import RISKS, registry
 from pytest_grpcstream.run import (
     STRESS,
     Run,
@@ -51,6 +50,8 @@ def _is_suite_module(path: Path) -> bool:
 
 
 def _risk(item: pytest.Item) -> int:
+    from pytest_grpcstream.requirements import RISKS
+
     requirement = requirement_of(item)
     return 0 if requirement is None else RISKS.index(requirement.risk)
 
@@ -127,6 +128,8 @@ class SuitePlugin:
         """Whether a test of a requirement belongs to this kind of run: some need TLS, and stress must be asked for."""
         if item.get_closest_marker(STRESS) is not None and STRESS not in config.option.markexpr:
             return False
+        from pytest_grpcstream.requirements import registry
+
         security = self._run.settings.security
         only = getattr(registry().get(requirement_id(item)), "only", "")
         return not only or (security.tls and (only == "tls" or security.cert is not None))

@@ -9,11 +9,8 @@ from typing import Final, TypeAlias
 
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.escape import printable
+from pytest_grpcstream.settings import FORMS
 
-FORMS: Final = (
-    "host:port, [::1]:port, unix:/path, package.module:Attribute, "
-    "'exec:COMMAND --port {port}', reference or reference:aio"
-)
 REFERENCE: Final = "pytest_grpcstream.reference_impl"
 
 _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]+)")
