@@ -96,7 +96,13 @@ def _differs(client: Client, text: str, value: int, *methods: _Method) -> bool:
     word, _, rest = text.partition(" ")
     control = f"{_UNDEFINED} {rest}" if rest else _UNDEFINED
     assert word != _UNDEFINED  # noqa: S101 - the control must not be what is asked for
-    return any(method(client, text, value) != method(client, control, value) for method in methods)
+
+    def differs(method: _Method) -> bool:
+        usual = method(client, control, value)
+        # What answers now this and now that, or nothing in time, does not show by it that it knows a directive.
+        return method(client, text, value) != usual and method(client, control, value) == usual
+
+    return any(map(differs, methods))
 
 
 def _has_abort(client: Client) -> bool:
