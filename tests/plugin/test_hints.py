@@ -1,0 +1,30 @@
+"""Hints: what the failures of a proxy that is set up wrongly come from."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_grpcstream.hints import hints
+
+# As the suite told them through nginx 1.22, HAProxy 2.6 and Caddy 2.11, each with one mistake in its configuration.
+NGINX = r"the RPC ended with UNKNOWN 'HTTP status 0, and the body b\'\x00\x00\x18\x04\x00\x00\x00\x00\x00\'"
+HAPROXY = "the RPC ended with UNAVAILABLE 'HTTP status 502, content-type text/html, and the body ...'"
+CADDY = "no grpc-status in a response with HTTP status 200, content-type (none)"
+TRAILERS = "no grpc-status in a response with HTTP status 200, content-type application/grpc"
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [(NGINX, "grpc_pass"), (HAPROXY, "proto h2"), (CADDY, "--grpcstream-authority"), (TRAILERS, "flush_interval")],
+    ids=["nginx", "haproxy", "caddy", "trailers"],
+)
+def test_a_mistake_is_named_once(reason: str, word: str) -> None:
+    """However many tests fail by it, there is one hint, which says how many do."""
+    [hint] = hints([reason, reason, "expected OK; actual: INTERNAL"])
+    assert word in hint
+    assert hint.endswith("(2 failures look like that)")
+
+
+def test_other_failures_have_no_hint() -> None:
+    """A server that is wrong by itself is not blamed on a proxy."""
+    assert list(hints(["expected OK; actual: INTERNAL", "nothing arrived", "CANCELLED 'RST_STREAM with CANCEL'"])) == []
