@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pytest_grpcstream import Code, Deviation, Point, verify
-from pytest_grpcstream.clients.wire import Rule, SettingCodes, WireClient, WireStream
+from pytest_grpcstream.clients.wire import Connection, Rule, SettingCodes, WireClient, WireStream
 from pytest_grpcstream.features import Traits
 
 requirement = pytest.mark.grpcstream_requirement
@@ -148,6 +150,11 @@ def test_bytes_of_aborted_uploads_are_given_back(grpcstream_wire: WireClient, gr
     verify.serves(grpcstream_wire, grpcstream_traits, "after aborted uploads on one connection")
 
 
+def _given_back(stream: WireStream, where: WireStream | Connection, window: int) -> bool:
+    """Whether more than half of what was spent is back, or the stream over."""
+    return stream.ended is not None or where.send_window > window * 3 // 8
+
+
 @requirement("FLOW-9", needs=("record",))
 def test_padding_is_given_back(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connect()
@@ -158,9 +165,10 @@ def test_padding_is_given_back(grpcstream_wire: WireClient) -> None:
         for number in range(window * 3 // 4 // 266):
             if not stream.send("p", number):
                 break
-        for what, left in {"stream": lambda: stream.send_window, "connection": lambda: connection.send_window}.items():
-            given = connection.wait(lambda left=left: stream.ended is not None or left() > window * 3 // 8)
-            told = f"{left()} bytes are left of it"
+        windows: dict[str, WireStream | Connection] = {"stream": stream, "connection": connection}
+        for what, where in windows.items():
+            given = connection.wait(partial(_given_back, stream, where, window))
+            told = f"{where.send_window} bytes are left of it"
             verify.fail_unless(given, f"the window of the {what}, of {window} bytes, given back", told, stream)
         stream.close_send()
         ended = stream.await_end()

@@ -208,9 +208,10 @@ def target_of(item: pytest.Item) -> KeptTarget | None:
 
 def begin_turn(item: pytest.Item, *, direct: bool) -> None:
     """Forget what a test did before, and say whether it calls the target behind the target from now on."""
-    for key in (_CLIENTS, _KEPT):
-        item.stash.setdefault(key, None)
-        del item.stash[key]
+    if _CLIENTS in item.stash:
+        del item.stash[_CLIENTS]
+    if _KEPT in item.stash:
+        del item.stash[_KEPT]
     item.stash[_DIRECT] = direct
 
 

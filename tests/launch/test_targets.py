@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.targets import FORMS, REFERENCE, Address, Command, PythonPath, parse
+from pytest_grpcstream.settings import FORMS
+from pytest_grpcstream.targets import REFERENCE, Address, Command, PythonPath, parse
 
 
 @pytest.mark.parametrize(
