@@ -183,6 +183,9 @@ class SuitePlugin:
         try:
             return (yield)
         except TargetError as error:
+            kept = target_of(item)
+            if kept is not None and kept.restartable and (reason := kept.gone()) is not None:
+                raise self._buried(item, kept, reason) from error
             # Under xdist, or when a dead target cannot be started again: every other test would say the same.
             item.session.shouldfail = str(error).splitlines()[0]
             raise

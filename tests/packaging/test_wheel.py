@@ -24,7 +24,7 @@ PLACES = {
     "reference_impl": "pytest_grpcstream/reference_impl",
 }
 OFFLINE = ["--no-build-isolation", "--no-deps", "--no-index"]
-SHIPPED = {".binpb", ".proto", ".py", ".pyi", ".toml", ".typed"}
+SHIPPED = {".binpb", ".json", ".proto", ".py", ".pyi", ".toml", ".typed"}
 
 
 @pytest.fixture(scope="session")

@@ -159,3 +159,34 @@ def test_a_requirement_that_is_not_registered_is_refused(run: Run, pytester: pyt
     result = run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *test_order names the requirement 'ORD-1000', which is not registered"])
+
+
+def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: pytest.Pytester) -> None:
+    """The test whose fixture it was fails, and the next one finds a new server."""
+    pytester.makepyfile(
+        """
+        import contextlib
+        import pytest
+        from pytest_grpcstream import StreamError
+
+        @pytest.fixture
+        def deadly(grpcstream_wire):
+            with contextlib.suppress(StreamError), grpcstream_wire.list(None) as stream:
+                stream.end()
+            grpcstream_wire.fresh().connect()
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_that_never_runs(deadly):
+            pass
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_behind(grpcstream):
+            with grpcstream.list("alive", 1) as stream:
+                assert len(stream.collect()) == 3
+        """
+    )
+    result = run("--grpcstream-target=plugin.servicers:ExitsWithoutPoint", "--grpcstream-features=none", ".")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    outcomes = result.parseoutcomes()
+    assert (outcomes.get("errors"), outcomes.get("passed")) == (1, 2)
+    result.stdout.fnmatch_lines(["ORD-1 failed: expected the target goes on serving after this test; actual: *"])
