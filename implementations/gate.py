@@ -34,12 +34,14 @@ class Gate:
         target: the target of the run.
         expect: the list of expected failures.
         options: more options of pytest.
+        features: what the target is said to have.
     """
 
     missing: tuple[str, ...]
     target: str
     expect: Path
     options: tuple[str, ...] = ()
+    features: str = "all"
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +59,7 @@ def main(arguments: list[str]) -> int:
     lists = [f"--grpcstream-expect={gate.expect}"] if gate.expect.exists() else []
     command = [
         *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target=exec:{gate.target}"),
-        *("--grpcstream-features=all", *lists, *gate.options, *options),
+        *(f"--grpcstream-features={gate.features}", *lists, *gate.options, *options),
     ]
     # In a folder of its own, so that no pytest configuration of the checkout is found.
     with tempfile.TemporaryDirectory() as empty:
@@ -74,7 +76,8 @@ def _implementation(name: str) -> Gate:
     missing = tuple(program for program in told["needs"] if shutil.which(program) is None)
     for command in () if missing else told["build"]:
         subprocess.run([sys.executable if word == "{python}" else word for word in command], cwd=folder, check=True)
-    return Gate(missing, told["start"].replace("{folder}", shlex.quote(str(folder))), folder / "expect.toml")
+    target = told["start"].replace("{folder}", shlex.quote(str(folder)))
+    return Gate(missing, target, folder / "expect.toml", features=told.get("features", "all"))
 
 
 def _proxy(name: str) -> Gate:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from typing import TYPE_CHECKING, ClassVar
+
 from wire_mutants.base import Mutant
 from wire_servers.connection import Connection
 from wire_servers.frames import (
@@ -17,6 +21,13 @@ from wire_servers.frames import (
     Setting,
     StreamFault,
 )
+
+if TYPE_CHECKING:
+    import socket
+
+    from wire_servers.loop import Loop
+    from wire_servers.parts import Parts
+    from wire_servers.service import Service
 
 
 class PingUnanswered(Mutant, Connection):
@@ -226,3 +237,35 @@ class IdleConnectionsClosed(Mutant, Connection):
         """Close if nothing has happened since."""
         if self.checks == then and not self.streams:
             self.drop()
+
+
+class ExitsWhenAnRpcIsLeft(Mutant, Connection):
+    """The process exits when a connection is lost on which an RPC is open."""
+
+    killed_by = "CONN-12"
+    also = frozenset({"CANCEL-10", "ROBUST-3"})  # some of their connections have an open RPC
+
+    def _gone(self) -> None:
+        """Expect that the client has ended its RPCs before."""
+        if self.streams:
+            os._exit(134)
+        super()._gone()
+
+
+class LeaversAreLockedOut(Mutant, Connection):
+    """For two seconds after a client left with an RPC open, new connections are closed at once."""
+
+    killed_by = "CONN-12"
+    also = frozenset({"CANCEL-10", "ROBUST-3"})  # some of their connections have an open RPC
+    until: ClassVar[float] = 0.0
+
+    def __init__(self, loop: Loop, sock: socket.socket, parts: Parts, service: Service) -> None:
+        super().__init__(loop, sock, parts, service)
+        if time.monotonic() < self.until:
+            self.drop()
+
+    def _gone(self) -> None:
+        """Remember whether the client has ended its RPCs before."""
+        if self.streams:
+            LeaversAreLockedOut.until = time.monotonic() + 2.0
+        super()._gone()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
 from wire_servers.envelopes import DEADLINE_EXCEEDED, OK
@@ -202,6 +204,42 @@ class DeadlineKillsTheConnection(Mutant, Call):
         self.stream.connection.settle()
         self.stream.connection.lost()
         self.stream.connection.close()
+
+
+class FewDeadlines(Mutant, Call):
+    """Fifty deadlines are kept at the same time; the RPCs beyond them have none."""
+
+    killed_by = "DEADL-16"
+    kept: ClassVar[set[Call]] = set()
+
+    def arm(self) -> None:
+        """Set a timer if there is one left."""
+        if len(self.kept) < 50:
+            super().arm()
+            if self.deadline is not None:
+                self.kept.add(self)
+
+    def disarm(self) -> None:
+        """Give the timer back."""
+        super().disarm()
+        self.kept.discard(self)
+
+
+class DeadlinesShareATimer(Mutant, Call):
+    """Of the deadlines that pass within the same tenth of a second only the first is kept."""
+
+    killed_by = "DEADL-16"
+    also = frozenset({"DEADL-6"})  # two of its timeouts are the same time in different units
+    taken: ClassVar[set[int]] = set()
+
+    def arm(self) -> None:
+        """Set a timer if there is none for that time."""
+        super().arm()
+        if self.deadline is not None:
+            tenth = int(self.deadline.due * 10)
+            if tenth in self.taken:
+                self.deadline.cancel()
+            self.taken.add(tenth)
 
 
 class MalformedTimeoutHangs(Mutant, Call):

@@ -104,6 +104,20 @@ class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
         super().deliver(stream, frame, _EMPTY_MESSAGE if taken else content)
 
 
+class EmptyDataWithEndStreamAnsweredAgain(Mutant, Connection):
+    """At an empty DATA frame with END_STREAM the second of two messages of a Route is delivered once more."""
+
+    killed_by = "EOF-3"
+    also = frozenset({"ORD-12"})  # Routes with two messages
+    last = b""
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver what came before in place of nothing."""
+        again = frame.has(END_STREAM) and not content and talkative(stream) and stream.frames == 2
+        self.last = content or self.last
+        super().deliver(stream, frame, self.last if again else content)
+
+
 class EveryFrameIsTheLast(Mutant, Connection):
     """A Record is over with its first DATA frame that has content."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
@@ -295,6 +296,79 @@ class NeedsUserAgent(Mutant, Call):
         super().judge()
         if self.request.first(b"user-agent") is None:
             raise MalformedError("no user-agent")
+
+
+class MissingTeHangs(Mutant, Call):
+    """An RPC without te is never answered."""
+
+    killed_by = "WIRE-11"
+
+    def begin(self) -> None:
+        """Begin, if the client says that it takes trailers."""
+        if self.request.first(b"te") is not None:
+            super().begin()
+
+
+class ChangedTeHangs(Mutant, Connection):
+    """A request whose te is something else than trailers is never answered."""
+
+    killed_by = "WIRE-11"
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take the request if there is no such field."""
+        if {value for name, value in fields if name == b"te"} <= {b"trailers"}:
+            super().on_request(stream_id, fields, end_stream=end_stream)
+        else:
+            self.note_reset(stream_id)  # so that DATA that follows is ignored too
+
+
+class ExitsWithoutTe(Mutant, Call):
+    """The process exits on an RPC without te."""
+
+    killed_by = "WIRE-11"
+
+    def begin(self) -> None:
+        """Begin, if the client says that it takes trailers."""
+        if self.request.first(b"te") is None:
+            os._exit(134)
+        super().begin()
+
+
+class NeedsAuthority(Mutant, Connection):
+    """A request with host in place of :authority is refused."""
+
+    killed_by = "WIRE-21"
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take the request if it has one."""
+        if b":authority" not in dict(fields):
+            raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
+        super().on_request(stream_id, fields, end_stream=end_stream)
+
+
+class MissingAuthorityHangs(Mutant, Connection):
+    """A request with neither :authority nor host is never answered."""
+
+    killed_by = "WIRE-21"
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take the request if it has one of them."""
+        if {b":authority", b"host"} & {name for name, _ in fields}:
+            super().on_request(stream_id, fields, end_stream=end_stream)
+        else:
+            self.note_reset(stream_id)  # so that DATA that follows is ignored too
+
+
+class ServesTwoAuthorities(Mutant, _Lenient):
+    """Of two :authority or host fields the first counts, and the request is served."""
+
+    killed_by = "WIRE-21"
+
+    def mended(self, fields: Fields) -> Fields:
+        """The fields without the second."""
+        names = [name for name, _ in fields]
+        once = (b":authority", b"host")
+        return [one for at, one in enumerate(fields) if one[0] not in once or one[0] not in names[:at]]
 
 
 class ForgetsMalformedBlocks(Mutant, Connection):

@@ -1,16 +1,15 @@
-"""Mutants that misread request messages: where DATA frames cut them, their flags, their compression, their sizes."""
+"""Mutants that misread request messages: where DATA frames cut them, their flags, their sizes."""
 
 from __future__ import annotations
 
-import gzip
+import os
 import struct
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
 from wire_servers.connection import Connection
-from wire_servers.envelopes import INTERNAL, RECEIVE_LIMIT, RESOURCE_EXHAUSTED, Envelopes, StatusFault
+from wire_servers.envelopes import RECEIVE_LIMIT, RESOURCE_EXHAUSTED, Envelopes, StatusFault
 from wire_servers.frames import ConnectionFault, ErrorCode, Frame
-from wire_servers.headers import Fields
 from wire_servers.stream import Stream
 
 
@@ -104,123 +103,6 @@ class UnknownFlagIsPlain(Mutant, Call):
     ENVELOPES = _LenientFlags
 
 
-class _PlainWithoutEncoding(Envelopes):
-    """Takes a compressed flag without an encoding for no flag."""
-
-    def next(self) -> bytes | None:
-        if self._received and self._received[0] == 1 and self.encoding == b"identity":
-            self._received[0] = 0
-        return super().next()
-
-
-class FlagWithoutEncodingIsPlain(Mutant, Call):
-    """A compressed flag without grpc-encoding is ignored."""
-
-    killed_by = "COMP-2"
-    ENVELOPES = _PlainWithoutEncoding
-
-
-class _InternalForEncoding(Envelopes):
-    """Has the wrong code for an unknown encoding."""
-
-    def check(self, flag: int, length: int) -> None:
-        if flag and self.encoding not in (b"gzip", b"identity"):
-            raise StatusFault(INTERNAL, "the encoding is not known")
-        super().check(flag, length)
-
-
-class UnknownEncodingIsInternal(Mutant, Call):
-    """A message in an unknown encoding ends the RPC with INTERNAL."""
-
-    killed_by = "COMP-4"
-    warned = True
-    ENVELOPES = _InternalForEncoding
-
-
-class _AnyEncodingIsPlain(Envelopes):
-    """Does not decompress what it cannot."""
-
-    def next(self) -> bytes | None:
-        if self._received and self._received[0] == 1 and self.encoding not in (b"gzip", b"identity"):
-            self._received[0] = 0
-        return super().next()
-
-
-class UnknownEncodingIsPlain(Mutant, Call):
-    """A message in an unknown encoding is read as if it were plain."""
-
-    killed_by = "COMP-4"
-    warned = True
-    ENVELOPES = _AnyEncodingIsPlain
-
-
-class NoAcceptEncoding(Mutant, Call):
-    """Responses do not say which encodings are accepted."""
-
-    killed_by = "COMP-4"
-    warned = True
-
-    def headers(self) -> Fields:
-        """The headers without it."""
-        return [(name, value) for name, value in super().headers() if name != b"grpc-accept-encoding"]
-
-
-class _NoGzip(Envelopes):
-    """Has heard of gzip but cannot do it."""
-
-    def check(self, flag: int, length: int) -> None:
-        if flag:
-            raise StatusFault(2, "this is not implemented")
-        super().check(flag, length)
-
-
-class GzipFailsUnknown(Mutant, Call):
-    """A compressed request ends the RPC with UNKNOWN, although gzip is announced as accepted."""
-
-    killed_by = "COMP-1"
-    ENVELOPES = _NoGzip
-
-
-class _FlagOfTheFirst(Envelopes):
-    """Takes all messages for compressed once one was."""
-
-    compressed = False
-
-    def next(self) -> bytes | None:
-        if len(self._received) >= 5:
-            self.compressed = self.compressed or self._received[0] == 1
-            self._received[0] = self.compressed
-        return super().next()
-
-
-class PlainAfterCompressedMisread(Mutant, Call):
-    """A plain message after a compressed one is taken for compressed too."""
-
-    killed_by = "COMP-1"
-    ENVELOPES = _FlagOfTheFirst
-
-
-class _NoBomb(Envelopes):
-    """Limits what arrives, and not what it becomes."""
-
-    def next(self) -> bytes | None:
-        if len(self._received) >= 5 and self._received[0] == 1 and self.encoding == b"gzip":
-            length = int(struct.unpack_from(">I", self._received, 1)[0])
-            if len(self._received) >= 5 + length:
-                body = bytes(self._received[5 : 5 + length])
-                del self._received[: 5 + length]
-                return gzip.decompress(body)
-        return super().next()
-
-
-class UnlimitedInflation(Mutant, Call):
-    """A compressed message may become as large as it likes; a broken one takes the server down."""
-
-    killed_by = "COMP-7"
-    also = frozenset({"COMP-6"})  # a broken one raises what nobody catches
-    ENVELOPES = _NoBomb
-
-
 class _LimitWithPrefix(Envelopes):
     """Counts the prefix as part of the message."""
 
@@ -267,3 +149,38 @@ class OversizeIsOutOfRange(Mutant, Call):
     killed_by = "SIZE-2"
     warned = True
     ENVELOPES = _OutOfRange
+
+
+class _SignedLength(Envelopes):
+    """Has no place for lengths that are negative in 32 bits."""
+
+    def check(self, flag: int, length: int) -> None:
+        if length >= 2**31:
+            os._exit(134)
+        super().check(flag, length)
+
+
+class ExitsOnNegativeLength(Mutant, Call):
+    """The process exits on a prefix that announces 2 GiB or more, which it takes for a negative length."""
+
+    killed_by = "SIZE-4"
+    also = frozenset({"ROBUST-18"})  # one of its faults is such a prefix
+    ENVELOPES = _SignedLength
+
+
+class NegativeLengthBlocksTheConnection(Mutant, Connection):
+    """After a prefix that announces 2 GiB or more nothing is read from the connection any more."""
+
+    killed_by = "SIZE-4"
+    also = frozenset({"ROBUST-18"})  # one of its faults is such a prefix
+    blocked = False
+
+    def on_frame(self, frame: Frame) -> None:
+        """Do what it asks, unless there is still so much to come."""
+        if not self.blocked:
+            super().on_frame(frame)
+
+    def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
+        """Deliver, and look at the length of what begins a stream."""
+        self.blocked = stream.received == 0 and first_message(content) >= 2**31
+        super().deliver(stream, frame, content)

@@ -1,16 +1,21 @@
-"""Mutants that get the prefix or the encoding of response messages wrong."""
+"""Mutants that get the prefix, the encoding or the size of response messages wrong."""
 
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
-from wire_servers.envelopes import envelope
+from wire_servers.envelopes import INTERNAL, StatusFault, envelope
 from wire_servers.headers import Fields
+from wire_servers.service import Service
 
 _LARGE = 900
 """Bytes from which a message is large here: most messages are not, so that the server can be used at all."""
+_MOST = 4 * 1024 * 1024
+"""Bytes of a message that are usual at most."""
 
 
 class PrefixTooLong(Mutant, Call):
@@ -87,3 +92,113 @@ class CompressesUnasked(Mutant, Call):
     def enveloped(self, message: bytes) -> bytes:
         """The message, compressed if it is large."""
         return envelope(message, compressed=len(message) > _LARGE)
+
+
+class _Compresses(Call):
+    """Compresses large messages for clients that accept it."""
+
+    COMPRESS = True
+
+    def enveloped(self, message: bytes) -> bytes:
+        """The message, compressed if it is large."""
+        large = self.compresses() and len(message) > _LARGE
+        return self.compressed(message) if large else envelope(message)
+
+    def compressed(self, message: bytes) -> bytes:
+        """The message in gzip."""
+        return envelope(message, compressed=True)
+
+
+class EncodingNotNamed(Mutant, _Compresses):
+    """Compressed responses come without grpc-encoding."""
+
+    killed_by = "COMP-11"
+
+    def headers(self) -> Fields:
+        """The headers without it."""
+        return [(name, value) for name, value in super().headers() if name != b"grpc-encoding"]
+
+
+class CompressedResponseCutOff(Mutant, _Compresses):
+    """Compressed responses are cut off within their gzip."""
+
+    killed_by = "COMP-11"
+
+    def compressed(self, message: bytes) -> bytes:
+        """The first half."""
+        body = gzip.compress(message, mtime=0)
+        body = body[: len(body) // 2]
+        return struct.pack(">BI", 1, len(body)) + body
+
+
+class DeflateForGzip(Mutant, _Compresses):
+    """Compressed responses are in deflate, as they say, but the client accepts gzip only."""
+
+    killed_by = "COMP-11"
+
+    def headers(self) -> Fields:
+        """The headers with the other encoding."""
+        fields = super().headers()
+        return [(name, b"deflate" if name == b"grpc-encoding" else value) for name, value in fields]
+
+    def compressed(self, message: bytes) -> bytes:
+        """The message in deflate."""
+        body = zlib.compress(message)
+        return struct.pack(">BI", 1, len(body)) + body
+
+
+class CompressedResponseRepeated(Mutant, _Compresses):
+    """Every compressed response after the first is the first again."""
+
+    killed_by = "COMP-11"
+    first = b""
+
+    def compressed(self, message: bytes) -> bytes:
+        """The message that was compressed first."""
+        self.first = self.first or message
+        return super().compressed(self.first)
+
+
+class LargeResponseIsCut(Mutant, Service):
+    """A response has a name of four mebibytes at most, and the RPC ends with OK."""
+
+    killed_by = "SIZE-8"
+
+    async def respond(self, call: Call, name: str, value: int) -> None:
+        """Send a response of which not too much is left."""
+        await super().respond(call, name[:_MOST], value)
+
+
+class LargeResponseIsLost(Mutant, Call):
+    """A response of more than four mebibytes is not sent, and the RPC ends with OK."""
+
+    killed_by = "SIZE-8"
+
+    async def send(self, message: bytes) -> None:
+        """Send it if it is small."""
+        if len(message) <= _MOST:
+            await super().send(message)
+
+
+class LargeResponseHangs(Mutant, Call):
+    """An RPC with a response of more than four mebibytes does not go on."""
+
+    killed_by = "SIZE-8"
+
+    async def send(self, message: bytes) -> None:
+        """Send it if it is small."""
+        if len(message) > _MOST:
+            await self.forever()
+        await super().send(message)
+
+
+class LargeResponseIsInternal(Mutant, Call):
+    """An RPC with a response of more than four mebibytes ends with INTERNAL."""
+
+    killed_by = "SIZE-8"
+
+    async def send(self, message: bytes) -> None:
+        """Send it if it is small."""
+        if len(message) > _MOST:
+            raise StatusFault(INTERNAL, "the response is too large")
+        await super().send(message)

@@ -1,0 +1,4 @@
+"""Reports of a run as files: JSON, Markdown, a badge, and the evidence of what failed; see `docs/reports.md`.
+
+`python -m pytest_grpcstream.report` merges reports into a matrix, and tells in what two of them differ.
+"""

@@ -1,0 +1,381 @@
+"""report.json: what it says of a run, and that it is there whatever becomes of the run."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugin.conftest import Run, Serve
+from plugin.results import cases
+from pytest_grpcstream.report.reader import schema
+from reports.conftest import EITHER_WAY, Report
+from reports.reading import load
+
+ONCE = "pairing::test_record_is_answered_exactly_once"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reports.md"
+STEPS = """
+import socket
+import pytest
+
+@pytest.mark.grpcstream_requirement("ORD-1")
+@pytest.mark.parametrize("number", range(4))
+def test_step(grpcstream, number):
+    assert grpcstream.list("x").collect()
+    if number == 3:
+        with socket.create_connection(("127.0.0.1", {port})) as gate:
+            gate.recv(1)
+"""
+
+
+@EITHER_WAY
+def test_it_says_of_each_test_what_came_of_it(
+    report: Report, serve: Serve, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """The same as pytest's own reports, with the requirement and the time that it took; one report from all workers."""
+    address = serve("plugin.servicers:SeveralFaults")
+    began = datetime.datetime.now(datetime.UTC)
+    found = report(address, "ordering", "survival", options=("--junitxml=junit.xml", *workers))
+    assert found.result.ret == found.report["exit_code"] == 1
+    assert found.result.outlines[-1].count("failed")
+    assert "report: out/report.json" in found.result.outlines
+    junit = cases(pytester.path / "junit.xml")
+    usual = {"inconclusive": "failed", "not applicable": "skipped"}
+    tests = found.tests
+    assert {name: usual.get(one["verdict"], one["verdict"]) for name, one in tests.items()} == {
+        name: case.verdict for name, case in junit.items()
+    }
+    assert {name: one["requirement"] for name, one in tests.items()} == {
+        name: case.properties["requirement"] for name, case in junit.items()
+    }
+    counts: dict[str, int] = found.report["counts"]
+    assert {word for word, count in counts.items() if count} == {
+        "passed", "failed", "warned", "inconclusive", "not applicable"
+    }  # fmt: skip
+    assert sum(counts.values()) == len(tests)
+    assert all(one["duration"] > 0 for one in tests.values())
+    assert found.report["complete"]
+    assert not found.report["whole"]
+    started, ended = (datetime.datetime.fromisoformat(found.report[name]) for name in ("started", "ended"))
+    assert began - datetime.timedelta(seconds=1) < started < ended
+    assert found.report["verdict"]["word"] == "not conformant"
+    assert f"verdict: {found.report['verdict']['text']}" in found.result.outlines
+
+
+def test_it_says_of_each_requirement_what_came_of_it(report: Report, serve: Serve) -> None:
+    """The gravest verdict of its tests, and none where there was no test; what concerns other runs is left out."""
+    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival")
+    requirements = found.requirements
+    failed = requirements["ORD-1"]
+    assert (failed["verdict"], failed["severity"], failed["level"], failed["owner"]) == (
+        "failed", "error", "MUST", "gRPC"
+    )  # fmt: skip
+    assert failed["sentence"].startswith("The responses of a List arrive")
+    assert failed["source"]
+    assert requirements["ROBUST-4"]["verdict"] == "warned"
+    assert requirements["ORD-2"]["verdict"] == "not applicable"
+    assert requirements["PAIR-1"]["verdict"] is None
+    assert not [name for name in requirements if name.startswith("TLS-")]
+    coverage = found.report["coverage"]
+    assert 0 < coverage["checked"] < coverage["total"]
+    assert "PAIR-1" in coverage["missing"]
+    assert {"reason": "not applicable: the target has no echo", "requirements": ["ORD-2", "ORD-3"]} in coverage[
+        "unchecked"
+    ]
+
+
+def test_it_says_what_the_run_was_about(report: Report, reference: str, core: str) -> None:
+    """Target, features that were found, clients, settings."""
+    found = report(reference, ONCE, options=("--grpcstream-features=all", "--grpcstream-client=wire"))
+    target = found.report["target"]
+    assert target["text"] == reference
+    assert target["source"] == "the option --grpcstream-target"
+    assert target["descriptions"][0].startswith(f"already running at {reference}; features declared: ")
+    assert target["features"] == ["abort", "echo", "finish", "metadata", "repeat", "sleep", "watch"]
+    assert (found.report["clients"], found.report["strict"], found.report["repeat"]) == (["wire"], False, 1)
+    found = report(core, ONCE, options=("--grpcstream-strict", "--grpcstream-repeat=2"))
+    assert (found.report["target"]["features"], found.report["strict"], found.report["repeat"]) == ([], True, 2)
+
+
+@EITHER_WAY
+def test_features_that_were_found_out_are_told(
+    run: Run, reference: str, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """They come from where the tests run, and where a test needs them."""
+    name = "pytest_grpcstream.conformance.test_pairing::test_record_counts_requests_that_are_no_directives"
+    target = f"--grpcstream-target={reference}"
+    assert run(target, "--grpcstream-report=out", *workers, "--pyargs", name).ret == 0
+    report = load(pytester.path / "out" / "report.json")
+    assert report["target"]["features"] == ["abort", "echo", "finish", "metadata", "repeat", "sleep", "watch"]
+    assert "features found: " in report["target"]["descriptions"][0]
+
+
+@EITHER_WAY
+def test_expected_changed_fixed_and_flaky_have_their_words(
+    report: Report, serve: Serve, pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    """Each is the verdict of its test, and of its requirement."""
+    entries = {"ORD-1": "3 in all", "test_list_returns_the_name_as_it_was_sent[library-one]": "anything else"}
+    (pytester.path / "list.toml").write_text(
+        "".join(f"[[expect]]\nid = '{name}'\nreason = '{reason}'\n" for name, reason in entries.items())
+    )
+    address = serve("plugin.servicers:ListSkipsOne")
+    options = ("--grpcstream-expect=list.toml", "--grpcstream-client=library", *workers)
+    found = report(address, "ordering", options=options)
+    assert found.requirements["ORD-1"]["verdict"] == "expected"
+    assert found.tests["test_list_returns_the_name_as_it_was_sent[library-one]"]["verdict"] == "changed"
+    assert found.requirements["ORD-6"]["verdict"] == "changed"
+
+    (pytester.path / "list.toml").write_text(f"[[expect]]\nid = '{ONCE.partition('::')[2]}[library-1]'\nreason = 'x'\n")
+    found = report(address, ONCE, options=options)
+    assert found.tests["test_record_is_answered_exactly_once[library-1]"]["verdict"] == "fixed"
+
+    options = ("--grpcstream-repeat=4", "--grpcstream-client=library", *workers)
+    found = report(serve("plugin.servicers:EverySecondRecord"), ONCE, options=options)
+    flaky = found.tests["test_record_is_answered_exactly_once[library-7]"]
+    assert flaky["verdict"] == "flaky"
+    assert (found.folder / flaky["timeline"]).is_file()
+    assert (found.requirements["PAIR-1"]["verdict"], found.report["verdict"]["word"]) == ("flaky", "not conformant")
+
+
+def test_the_target_behind_is_told_beside(report: Report, serve: Serve, core: str) -> None:
+    """With its own verdict and reason, test by test."""
+    options = ("--grpcstream-client=wire", f"--grpcstream-direct={core}")
+    found = report(serve("reports.servicers:RecordFails"), ONCE, options=options)
+    assert found.report["target"]["direct"] == core
+    assert {one["verdict"] for one in found.tests.values()} == {"failed"}
+    assert [one["direct"] for one in found.tests.values()] == [{"verdict": "passed", "reason": ""}] * len(found.tests)
+
+
+def test_where_the_clients_disagree_it_is_told(report: Report, serve: Serve) -> None:
+    """With the verdict by each of them."""
+    test = "test_list_responses_arrive_in_the_order_they_were_written"
+    found = report(serve("plugin.servicers:WrongForGrpcio"), f"ordering::{test}")
+    assert found.report["disagreements"] == [
+        {"requirement": "ORD-1", "test": f"{test}[*-{value}]", "verdicts": {"library": "failed", "wire": "passed"}}
+        for value in (0, 1000, -3)
+    ]
+
+
+def test_deaths_and_expectations_that_nothing_fulfills_are_told(
+    report: Report, pytester: pytest.Pytester, core: str
+) -> None:
+    """They fail a run without a failing test, so the report has them too."""
+    (pytester.path / "list.toml").write_text("[[expect]]\nid = 'ORD-999'\nreason = 'x'\n")
+    found = report(core, ONCE, options=("--grpcstream-expect=list.toml",))
+    assert found.report["exit_code"] == 1
+    assert found.report["complaints"] == ["ORD-999 (entry 1 of list.toml) matches no test"]
+    assert found.report["verdict"]["word"] == "not conformant"
+    assert json.loads((found.folder / "badge.json").read_text())["message"] == "not conformant"
+
+
+def test_every_field_is_documented_and_in_the_schema() -> None:
+    """Docs and schema name the same fields; what the schema describes it also requires."""
+    text = DOCS.read_text(encoding="utf-8")
+
+    def fields(one: Any) -> Iterator[str]:
+        if isinstance(one, dict):
+            if properties := one.get("properties"):
+                assert set(properties) == set(one["required"])
+                yield from properties
+            for value in one.values():
+                yield from fields(value)
+
+    names = set(fields(schema()))
+    assert {"schema", "nodeid", "sentence"} <= names
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+# However a run ends -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
+    """A run of four tests that stands still in the last one."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        (folder / "test_steps.py").write_text(STEPS.format(port=listener.getsockname()[1]))
+        arguments = [f"--grpcstream-target={core}", "--grpcstream-client=library", "--grpcstream-features=none"]
+        with subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-pno:cacheprovider",
+                "--grpcstream-report=out",
+                *arguments,
+                *options,
+                ".",
+            ],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal back
+        ) as process:
+            try:
+                gate, _ = listener.accept()
+                with gate:
+                    yield process, gate
+            finally:
+                process.kill()
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _await(folder: Path, count: int) -> dict[str, Any]:
+    """The report as soon as it has so many tests; it is valid at any time."""
+    from launch.witness import until
+
+    until(lambda: len(load(folder / "out" / "report.json")["tests"]) == count)
+    return load(folder / "out" / "report.json")
+
+
+@EITHER_WAY
+def test_a_killed_run_leaves_what_was_known(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
+    """Every test that had ended stands in a report that is valid and not complete."""
+    with halfway(tmp_path, core, *workers) as (process, _):
+        report = _await(tmp_path, 3)
+        process.kill()
+        process.wait()
+        assert load(tmp_path / "out" / "report.json") == report
+    assert {one["verdict"] for one in report["tests"]} == {"passed"}
+    assert (report["complete"], report["ended"], report["exit_code"]) == (False, None, None)
+    assert report["verdict"]["word"] == "incomplete"
+
+
+@EITHER_WAY
+def test_an_interrupted_run_says_so(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
+    """It has ended, but it is not complete, and it is no success."""
+    with halfway(tmp_path, core, *workers) as (process, _):
+        _await(tmp_path, 3)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
+    report = load(tmp_path / "out" / "report.json")
+    assert (report["complete"], report["exit_code"], report["verdict"]["word"]) == (False, 2, "incomplete")
+    assert report["ended"] is not None
+    assert "gRPC streams: incomplete" in (tmp_path / "out" / "summary.md").read_text()
+    assert json.loads((tmp_path / "out" / "badge.json").read_text()) == {
+        "schemaVersion": 1,
+        "label": "grpcstream",
+        "message": "incomplete",
+        "color": "lightgrey",
+    }
+
+
+def test_a_run_that_stops_at_a_failure_is_not_complete(report: Report, serve: Serve) -> None:
+    """What was not run is missing in it."""
+    found = report(serve("plugin.servicers:ListSkipsOne"), "ordering", options=("-x",))
+    assert not found.report["complete"]
+    assert found.report["verdict"]["text"].startswith("incomplete; NOT conformant: failed: ")
+
+
+@EITHER_WAY
+def test_a_missing_target_leaves_a_report_without_tests(report: Report, workers: tuple[str, ...]) -> None:
+    """It is not complete, and tells the exit code."""
+    found = report("127.0.0.1:1", ONCE, options=workers)
+    assert found.report["exit_code"] == found.result.ret != 0
+    assert not found.report["complete"]
+    assert found.report["verdict"]["word"] != "conformant"
+
+
+# Where it is written ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """One message before anything is collected says where it was named and what is valid."""
+    (pytester.path / "file").write_text("not a folder")
+    for text in ("file", "file/out", "/proc/nowhere"):
+        result = run(f"--grpcstream-target={core}", f"--grpcstream-report={text}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert [line for line in result.errlines if line] == [
+            f"ERROR: Invalid report {text!r} from the option --grpcstream-report; "
+            "valid is a folder that can be made if it is not there, and written to"
+        ]
+        assert "collected" not in result.stdout.str()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_is_forbidden_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """Being there is not enough."""
+    (pytester.path / "out").mkdir(mode=0o500)
+    assert run(f"--grpcstream-target={core}", "--grpcstream-report=out").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_the_folder_may_come_from_the_environment_or_the_ini_file(
+    run: Run, pytester: pytest.Pytester, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option wins over the environment and that over the ini file, whose path begins where the file is."""
+    pytester.makeini("[pytest]\ngrpcstream_report = deep/ini\n")
+    below = pytester.mkdir("below")
+    monkeypatch.chdir(below)
+    arguments = (f"--grpcstream-target={core}", "--grpcstream-features=none", "--grpcstream-client=library")
+    name = f"pytest_grpcstream.conformance.test_{ONCE}"
+    run(*arguments, f"--rootdir={pytester.path}", f"-c{pytester.path}/tox.ini", "--pyargs", name)
+    load(pytester.path / "deep" / "ini" / "report.json")
+    monkeypatch.setenv("GRPCSTREAM_REPORT", "environment")
+    for option, place in (("", "environment"), ("--grpcstream-report=option", "option")):
+        run(*arguments, f"-c{pytester.path}/tox.ini", *filter(None, [option]), "--pyargs", name)
+        load(below / place / "report.json")
+
+
+def test_a_test_may_change_the_working_directory(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """The report stays where it belongs."""
+    pytester.makepyfile(
+        """
+        import os
+        import pytest
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_moves(grpcstream, tmp_path):
+            os.chdir(tmp_path)
+            assert not grpcstream.list("x").collect()
+        """
+    )
+    run(f"--grpcstream-target={core}", "--grpcstream-features=none", "--grpcstream-report=out", ".")
+    [test, other] = load(pytester.path / "out" / "report.json")["tests"]
+    assert (pytester.path / "out" / test["timeline"]).is_file()
+    assert (pytester.path / "out" / other["timeline"]).is_file()
+
+
+def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(report: Report, serve: Serve, core: str) -> None:
+    """Old evidence is not taken for new; a file of somebody else stays."""
+    found = report(serve("reports.servicers:RecordFails"), ONCE)
+    assert [name for name in found.texts() if name.startswith("pcap/")]
+    (found.folder / "pcap" / "mine.pcap").write_bytes(b"mine")
+    found = report(core, ONCE)
+    assert set(found.texts()) == {"report.json", "summary.md", "badge.json", "pcap/mine.pcap"}
+
+
+def test_collecting_alone_leaves_a_report_as_it_is(report: Report, run: Run, core: str) -> None:
+    """It is no run."""
+    found = report(core, ONCE)
+    name = f"pytest_grpcstream.conformance.test_{ONCE}"
+    assert run(f"--grpcstream-target={core}", "--grpcstream-report=out", "--collect-only", "--pyargs", name).ret == 0
+    assert load(found.folder / "report.json") == found.report
+
+
+def test_a_run_without_the_option_does_not_even_load_it(pytester: pytest.Pytester) -> None:
+    """Nobody pays for what was not asked for."""
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_idle():
+            assert not [name for name in sys.modules if name.startswith("pytest_grpcstream.re") and "report" in name]
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)

@@ -1,0 +1,194 @@
+"""Mutants that do not survive strangers, silent or lost connections, or unusual paths, or keep others waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import ClassVar
+
+from wire_mutants.base import Mutant
+from wire_servers.call import Call
+from wire_servers.connection import Connection
+from wire_servers.frames import PREFACE, ConnectionFault, Frame, Kind
+from wire_servers.loop import Loop
+from wire_servers.parts import Parts
+from wire_servers.service import Service
+
+# Strangers --------------------------------------------------------------------------------------------------------
+
+
+class ExitsOnTls(Mutant, Connection):
+    """The process exits on a client that begins a TLS handshake."""
+
+    killed_by = "ROBUST-1"
+
+    def received(self, data: bytes) -> None:
+        """Read frames."""
+        if not self.settings_seen and data.startswith(b"\x16\x03"):
+            os._exit(134)
+        super().received(data)
+
+
+class ExitsOnGarbageForPreface(Mutant, Connection):
+    """The process exits on a client that does not begin with the preface."""
+
+    killed_by = "ROBUST-1"
+    also = frozenset({"H2-2"})  # HTTP/1.1 does not either
+
+    def fail(self, fault: ConnectionFault) -> None:
+        """Fail, and do not come back."""
+        if "no HTTP/2" in fault.reason:
+            os._exit(134)
+        super().fail(fault)
+
+
+class Http1HoldsUpAll(Mutant, Connection):
+    """The whole server waits for a client that posts in HTTP/1.1 until it leaves."""
+
+    killed_by = "ROBUST-1"
+
+    def received(self, data: bytes) -> None:
+        """Read frames, or all of the request."""
+        if not self.settings_seen and data.startswith(b"POST "):
+            self._sock.setblocking(True)
+            while self._sock.recv(65_536):
+                pass
+            self._sock.setblocking(False)
+        super().received(data)
+
+
+# Silent connections -----------------------------------------------------------------------------------------------
+
+
+class WaitsForEachPreface(Mutant, Connection):
+    """The whole server waits for the preface of each connection that it accepts."""
+
+    killed_by = "ROBUST-2"
+
+    def __init__(self, loop: Loop, sock: socket.socket, parts: Parts, service: Service) -> None:
+        sock.setblocking(True)
+        sock.recv(len(PREFACE), socket.MSG_PEEK | socket.MSG_WAITALL)
+        super().__init__(loop, sock, parts, service)
+
+
+class FewConnections(Mutant, Connection):
+    """There is room for forty connections; further ones are closed at once."""
+
+    killed_by = "ROBUST-2"
+    there: ClassVar[set[Connection]] = set()
+
+    def __init__(self, loop: Loop, sock: socket.socket, parts: Parts, service: Service) -> None:
+        super().__init__(loop, sock, parts, service)
+        gone = {one for one in self.there if not one.open}
+        self.there.difference_update(gone)
+        if len(self.there) < 40:
+            self.there.add(self)
+        else:
+            self.drop()
+
+
+# Lost connections -------------------------------------------------------------------------------------------------
+
+
+class ExitsWhenLostInAFrame(Mutant, Connection):
+    """The process exits when a connection is lost in the middle of a frame."""
+
+    killed_by = "ROBUST-3"
+
+    def _gone(self) -> None:
+        """Expect the connection to end between two frames, unless it was ended from here."""
+        if self.reader.take(1) and not self.closing:
+            os._exit(134)
+        super()._gone()
+
+
+class LostMessagesKeepTheirPlaces(Mutant, Connection):
+    """An RPC whose connection is lost in the middle of a message keeps one of five places, and none is left then."""
+
+    killed_by = "ROBUST-3"
+    kept: ClassVar[list[Call]] = []
+
+    def lost(self) -> None:
+        """End the RPCs, but those that are to read more."""
+        self.kept.extend(one.call for one in self.streams.values() if one.call.envelopes.within())
+        super().lost()
+
+    def too_many(self) -> bool:
+        """Whether all places are taken."""
+        return len(self.kept) >= 5 or super().too_many()
+
+
+class ExitsWhenLostInABlock(Mutant, Connection):
+    """The process exits when a connection is lost in the middle of a header block."""
+
+    killed_by = "ROBUST-15"
+    also = frozenset({"ROBUST-3"})  # one of its connections is lost there too
+
+    def _gone(self) -> None:
+        """Expect the connection to end between two blocks, unless it was ended from here."""
+        if self._block and not self.closing:
+            os._exit(134)
+        super()._gone()
+
+
+class ExitsOnGoawayInABlock(Mutant, Connection):
+    """The process exits when a client says GOAWAY in the middle of a header block."""
+
+    killed_by = "ROBUST-15"
+
+    def check_order(self, frame: Frame) -> None:
+        """Expect a client that leaves to end its block before."""
+        if self._block and frame.kind == Kind.GOAWAY:
+            os._exit(134)
+        super().check_order(frame)
+
+
+# Paths ------------------------------------------------------------------------------------------------------------
+
+
+class ExitsOnNulInPath(Mutant, Call):
+    """The process exits on a path with a NUL."""
+
+    killed_by = "ROBUST-16"
+
+    def judge(self) -> None:
+        """Judge, and expect text."""
+        if b"\0" in self.request.path:
+            os._exit(134)
+        super().judge()
+
+
+class ExitsOnLongPath(Mutant, Call):
+    """The process exits on a path of more than 16 KiB."""
+
+    killed_by = "ROBUST-16"
+
+    def judge(self) -> None:
+        """Judge, and expect a path that there is room for."""
+        if len(self.request.path) > 16_384:
+            os._exit(134)
+        super().judge()
+
+
+class PathIsAFormat(Mutant, Call):
+    """The path of an unknown method is taken for a format, and the process ends over a percent sign in it."""
+
+    killed_by = "ROBUST-16"
+
+    def judge(self) -> None:
+        """Judge; what follows a percent sign is to be filled in."""
+        if not self.stream.connection.service.knows(self.request.path):
+            self.request = self.request._replace(path=self.request.path % ())
+        super().judge()
+
+
+class PathMustBeUtf8(Mutant, Call):
+    """The process ends over a path that is no UTF-8."""
+
+    killed_by = "ROBUST-16"
+    stress = True
+
+    def judge(self) -> None:
+        """Judge a path that is text."""
+        self.request = self.request._replace(path=self.request.path.decode("utf-8").encode())
+        super().judge()
