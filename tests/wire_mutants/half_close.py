@@ -105,17 +105,19 @@ class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
 
 
 class EmptyDataWithEndStreamAnsweredAgain(Mutant, Connection):
-    """At an empty DATA frame with END_STREAM the second of two messages of a Route is delivered once more."""
+    """At an empty DATA frame with END_STREAM the second of two short messages of a Route is delivered once more."""
 
     killed_by = "EOF-3"
-    also = frozenset({"ORD-12"})  # Routes with two messages
-    last = b""
+    also = frozenset({"CANCEL-15", "DEADL-13", "EOF-5", "ROBUST-18"})  # they end Routes in that way as well
+    last = (0, b"")
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
         """Deliver what came before in place of nothing."""
+        if content:
+            self.last = (stream.id, content)
+        number, last = self.last
         again = frame.has(END_STREAM) and not content and talkative(stream) and stream.frames == 2
-        self.last = content or self.last
-        super().deliver(stream, frame, self.last if again else content)
+        super().deliver(stream, frame, last if again and number == stream.id and len(last) < 100 else content)
 
 
 class EveryFrameIsTheLast(Mutant, Connection):
