@@ -13,7 +13,7 @@ from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import Headers, Rule, WireClient, WireStream, framed
 from pytest_grpcstream.features import Traits
 from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, asked, each, outcome, refused, served, told
+from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -164,7 +164,7 @@ def test_what_does_not_decompress_is_an_error(grpcstream_wire: WireClient, grpcs
 @requirement("ROBUST-5")
 def test_corrupt_messages_take_no_server_down(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
     def check(client: WireClient, data: bytes) -> None:
-        outcome(asked(client, in_encoding(client, "gzip"), data))
+        answered(asked(client, in_encoding(client, "gzip"), data), "an error for a gzipped message that is damaged")
 
     each(grpcstream_wire, grpcstream_traits, {**LOST, **DAMAGED}, check)
 

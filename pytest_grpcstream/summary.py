@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.expectations import Failing
-from pytest_grpcstream.requirements import AREAS
-from pytest_grpcstream.results import RED, Results
 from pytest_grpcstream.run import OBSERVED, Run
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.expectations import Failing
+    from pytest_grpcstream.results import Results
 
 COLUMNS: Final = ("passed", "failed", "warned", "expected", "not applicable", "inconclusive")
 """The columns of the table of areas."""
 
 
 class SummaryPlugin:
-    """Collects the verdicts, also those that workers of pytest-xdist send, and tells them at the end.
-
-    Attributes:
-        results: what is known by now.
-    """
+    """Collects the verdicts, also those that workers of pytest-xdist send, and tells them at the end."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.results = Results()
+
+    @cached_property
+    def results(self) -> Results:
+        """What is known by now. A run without any requirement never asks for it, and does not pay for the import."""
+        from pytest_grpcstream.results import Results
+
+        return Results()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take one verdict; a failure in teardown outweighs a success before."""
@@ -44,6 +48,8 @@ class SummaryPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run for what no report of a test could tell: late deaths, and expectations that nothing fulfills."""
+        if "results" not in vars(self) and not self._run.settings.expect:
+            return
         if not hasattr(session.config, "workerinput"):
             self.results.complaints += self._run.expectations.complaints(
                 self._run.selection.tests,
@@ -62,6 +68,8 @@ class SummaryPlugin:
     @property
     def failing(self) -> list[Failing]:
         """The tests that are red, or fail as expected."""
+        from pytest_grpcstream.expectations import Failing
+
         return [
             Failing(nodeid, entry["id"], entry["client"], entry["reason"], tuple(entry["used"]))
             for nodeid, entry in self.results.verdicts.items()
@@ -71,7 +79,7 @@ class SummaryPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the table of areas, the coverage and the verdict."""
-        if not self.results.verdicts:
+        if "results" not in vars(self) or not self.results.verdicts:
             return
         terminalreporter.section("grpcstream")
         for line in self._lines():
@@ -95,6 +103,8 @@ class SummaryPlugin:
         yield f"verdict: {self.results.in_words()}"
 
     def _table(self) -> Iterator[str]:
+        from pytest_grpcstream.requirements import AREAS
+
         width = max(len(title) for title in AREAS.values())
         yield f"{'':{width}}  {'  '.join(COLUMNS)}"
         for area, counts in self.results.areas().items():
@@ -139,6 +149,8 @@ class SummaryPlugin:
             yield f"clients disagree about {one.requirement} [{one.test}]: {told}"
 
     def _hints(self) -> Iterator[str]:
+        from pytest_grpcstream.results import RED
+
         red = [entry["reason"] for entry in self.results.verdicts.values() if entry["verdict"] in RED]
         if red:
             from pytest_grpcstream.hints import hints

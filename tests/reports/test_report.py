@@ -351,6 +351,21 @@ def test_a_test_may_change_the_working_directory(run: Run, pytester: pytest.Pyte
     assert (pytester.path / "out" / other["timeline"]).is_file()
 
 
+def test_workers_write_evidence_and_no_report(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """The one report is that of the process that gathers what they found."""
+    pytester.makepyfile(
+        """
+        def test_worker(pytestconfig, worker_id):
+            assert worker_id == "gw0"
+            assert pytestconfig.pluginmanager.has_plugin("grpcstream-evidence")
+            assert not pytestconfig.pluginmanager.has_plugin("grpcstream-report")
+        """
+    )
+    result = run(f"--grpcstream-target={core}", "--grpcstream-report=out", "-n1", ".")
+    result.assert_outcomes(passed=1)
+    assert load(pytester.path / "out" / "report.json")["verdict"]["word"] == "none"
+
+
 def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(report: Report, serve: Serve, core: str) -> None:
     """Old evidence is not taken for new; a file of somebody else stays."""
     found = report(serve("reports.servicers:RecordFails"), ONCE)

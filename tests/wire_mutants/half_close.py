@@ -116,8 +116,9 @@ class EmptyDataWithEndStreamAnsweredAgain(Mutant, Connection):
         if content:
             self.last = (stream.id, content)
         number, last = self.last
-        again = frame.has(END_STREAM) and not content and talkative(stream) and stream.frames == 2
-        super().deliver(stream, frame, last if again and number == stream.id and len(last) < 100 else content)
+        short = talkative(stream) and stream.frames == 2 and stream.received < 100
+        again = short and frame.has(END_STREAM) and not content and number == stream.id
+        super().deliver(stream, frame, last if again else content)
 
 
 class EveryFrameIsTheLast(Mutant, Connection):
