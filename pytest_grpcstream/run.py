@@ -152,6 +152,10 @@ class Run:
             )
         return self._traits[id(kept), kind]
 
+    def known_features(self, kept: KeptTarget | None) -> frozenset[str] | None:
+        """The optional features of a target, None while they are not known; nothing is found out for it."""
+        return self._features.get(id(kept))
+
     def told(self, kept: KeptTarget) -> str | None:
         """One line about a target whose traits were found out."""
         found = next((traits for (which, _), traits in self._traits.items() if which == id(kept)), None)
@@ -225,6 +229,11 @@ def use_client(item: pytest.Item, client: Client) -> None:
     item.stash.setdefault(_CLIENTS, []).append(client)
 
 
+def clients_of(item: pytest.Item) -> list[Client]:
+    """Every client that a test was given, the newest last."""
+    return item.stash.get(_CLIENTS, [])
+
+
 def streams_of(item: pytest.Item) -> list[Stream]:
     """Every stream that a test opened, the newest last."""
-    return [stream for client in item.stash.get(_CLIENTS, []) for stream in client.streams]
+    return [stream for client in clients_of(item) for stream in client.streams]

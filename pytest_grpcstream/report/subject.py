@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_grpcstream.run import _CLIENTS, Run, target_of
+from pytest_grpcstream.run import Run, clients_of, target_of
 
 if TYPE_CHECKING:
     from pytest_grpcstream.clients.base import Client, Stream
@@ -34,8 +34,7 @@ class Subject:
     @classmethod
     def of(cls, item: pytest.Item, error: Verdict | None) -> Subject:
         """What a test has used up to now, when it raised ``error``."""
-        own: list[Client] = item.stash.get(_CLIENTS, [])
-        clients = list(_all_clients(own))
+        clients = list(_all_clients(clients_of(item)))
         streams = [stream for client in clients for stream in client.streams]
         connections = [one for client in clients for one in _connections(client)]
         if error is not None and error.stream is not None and error.stream not in streams:
@@ -66,5 +65,5 @@ def _connections(client: Client) -> list[Connection]:
 
 def features_of(run: Run, item: pytest.Item) -> list[str] | None:
     """The optional features of the target of a test, None while they are not known; nothing is found out for it."""
-    features = run._features.get(id(target_of(item)))
+    features = run.known_features(target_of(item))
     return None if features is None else sorted(features)
