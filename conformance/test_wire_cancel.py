@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from pytest_grpcstream import Point, verify
+from pytest_grpcstream import Deviation, Point, verify
 from pytest_grpcstream.clients.wire import ErrorCodes, FrameType, Rule, SettingCodes, WireClient, WireStream, framed
 from pytest_grpcstream.features import Traits
 
@@ -27,6 +27,19 @@ def marked_route(client: WireClient, traits: Traits) -> tuple[WireStream, str]:
     return stream, token
 
 
+def silent_after_its_reset(stream: WireStream) -> None:
+    """The server has sent nothing on a stream whose reset it has read.
+
+    Raises:
+        Deviation: it has sent a status; some stacks do, and clients pass over it.
+    """
+    late = stream.connection.violations.of(Rule.AFTER_RESET)
+    expected = "nothing on the stream once the server has read its reset"
+    if late and all(one.detail == "HEADERS" for one in late):
+        raise Deviation(expected, "; ".join(map(str, late[:5])), stream)
+    verify.nothing_wrong(map(str, late), expected, stream)
+
+
 @requirement("CANCEL-1", needs=("repeat",))
 @pytest.mark.parametrize("method", ["List", "Route"])
 def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, method: str) -> None:
@@ -38,8 +51,7 @@ def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, meth
         stream.reset(ErrorCodes.CANCEL)
         verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
         grpcstream_wire.connection.ping()
-        late = grpcstream_wire.connection.violations.of(Rule.AFTER_RESET)
-        verify.nothing_wrong(map(str, late), "nothing on the stream once the server has read its reset", stream)
+        silent_after_its_reset(stream)
 
 
 @requirement("CANCEL-1", needs=("sleep", "route"))
@@ -52,8 +64,7 @@ def test_a_handler_that_wakes_up_sends_nothing_on_a_cancelled_stream(
         stream.reset(ErrorCodes.CANCEL)
         verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
         verify.pause(grpcstream_quiet)
-        late = grpcstream_wire.connection.violations.of(Rule.AFTER_RESET)
-        verify.nothing_wrong(map(str, late), "nothing on the stream once the server has read its reset", stream)
+        silent_after_its_reset(stream)
 
 
 @requirement("CANCEL-6", needs=("duplex",))
