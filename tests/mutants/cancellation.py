@@ -80,16 +80,6 @@ class BusyRouteDoesNotNoticeCancel(Mutant):
         call.busy = False
 
 
-class WatchHoldsItsHeaders(Mutant):
-    """A List that only waits does not send its headers."""
-
-    killed_by = "CANCEL-2"
-
-    def watch(self, call: Call, token: str) -> None:
-        """Mark List and stay open until the RPC is over, in silence."""
-        call.mark(token)
-        call.over.wait()
-
 
 class CountsNormalEnds(Mutant):
     """An RPC that ended with OK counts as cancelled."""
