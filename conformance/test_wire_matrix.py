@@ -5,12 +5,13 @@ Every cell is one RPC that must lose nothing: all responses arrive, and the stat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from pytest_grpcstream import Code, Failure, Point, Status, StreamError, verify
+from pytest_grpcstream import Code, Failure, OperationTimeout, Point, Status, StreamError, verify
 from pytest_grpcstream.clients.wire import SettingCodes, WireClient, WireStream
 from pytest_grpcstream.features import Traits
 
@@ -18,6 +19,8 @@ requirement = pytest.mark.grpcstream_requirement
 
 SIZES = {"empty": 0, "small": 10, "over one frame": 20_000, "over one window": 80_000, "1 MiB": 1 << 20}
 COUNT = 3
+BLOCKED = 0.1
+"""Seconds to wait for headers, which no window holds back; a server that sends them with a message sends none yet."""
 
 
 def wide_open(stream: WireStream) -> None:
@@ -25,7 +28,10 @@ def wide_open(stream: WireStream) -> None:
 
 
 def shut_until_the_end(stream: WireStream) -> None:
-    """Nothing is let through until everything was asked for; then all at once."""
+    """Nothing is let through until the server has had time to come to its end; then all at once."""
+    with contextlib.suppress(OperationTimeout):
+        stream.headers(timeout=BLOCKED)
+    verify.pause(BLOCKED / 5)
     stream.connection.open_window(1 << 23)
     stream.open_window(1 << 23)
 

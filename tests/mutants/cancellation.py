@@ -80,7 +80,6 @@ class BusyRouteDoesNotNoticeCancel(Mutant):
         call.busy = False
 
 
-
 class CountsNormalEnds(Mutant):
     """An RPC that ended with OK counts as cancelled."""
 

@@ -203,7 +203,7 @@ def test_every_field_is_documented_and_in_the_schema() -> None:
 def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
     """A run of four tests that stands still in the last one."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(60)
+        listener.settimeout(100)
         (folder / "test_steps.py").write_text(STEPS.format(port=listener.getsockname()[1]))
         arguments = [f"--grpcstream-target={core}", "--grpcstream-client=library", "--grpcstream-features=none"]
         with subprocess.Popen(
