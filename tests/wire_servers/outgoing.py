@@ -209,7 +209,10 @@ class Outgoing(Link):
         if key == Setting.INITIAL_WINDOW_SIZE:
             self.move_windows(value - self.client[Setting.INITIAL_WINDOW_SIZE])
         elif key == Setting.HEADER_TABLE_SIZE:
-            self.encoder.header_table_size = min(value, self.TABLE_SIZE)
+            size = min(value, self.TABLE_SIZE)
+            # Told the same size twice, hpack forgets to announce the change of the first time.
+            if size != self.encoder.header_table_size:
+                self.encoder.header_table_size = size
         if key in set(Setting):
             self.client[Setting(key)] = value
 

@@ -102,7 +102,8 @@ class NoTable(Connection):
     def apply_setting(self, key: int, value: int) -> None:
         """Shrink the table when the first setting comes."""
         super().apply_setting(key, value)
-        self.encoder.header_table_size = 0
+        if self.encoder.header_table_size:
+            self.encoder.header_table_size = 0
 
 
 class Noisy(Connection):
