@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from pytest_grpcstream.hints import hints
 from pytest_grpcstream.requirements import AREAS, Requirement, registry
 
 FAILED: Final = ("failed", "changed", "fixed", "flaky")
@@ -89,6 +90,10 @@ class Results:
             word = "failed" if entry["verdict"] in FAILED else entry["verdict"]
             counts[entry["id"].partition("-")[0]][word] += 1
         return {area: count for area, count in counts.items() if count}
+
+    def hints(self) -> Iterator[str]:
+        """What the failures may come from."""
+        return hints(entry["reason"] for entry in self.verdicts.values() if entry["verdict"] in RED)
 
     def requirements(self) -> dict[str, str]:
         """The verdict of every requirement that has a test with one, in the order of the registry."""

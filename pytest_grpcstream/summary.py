@@ -98,7 +98,7 @@ class SummaryPlugin:
         yield from self._disagreements()
         yield from self.results.deaths
         yield from (f"expected failure: {complaint}" for complaint in self.results.complaints)
-        yield from self._hints()
+        yield from (f"hint: {hint}" for hint in self.results.hints())
         yield from self._coverage()
         yield f"verdict: {self.results.in_words()}"
 
@@ -147,15 +147,6 @@ class SummaryPlugin:
         for one in self.results.disagreements():
             told = ", ".join(f"{client} {verdict}" for client, verdict in one.verdicts.items())
             yield f"clients disagree about {one.requirement} [{one.test}]: {told}"
-
-    def _hints(self) -> Iterator[str]:
-        from pytest_grpcstream.results import RED
-
-        red = [entry["reason"] for entry in self.results.verdicts.values() if entry["verdict"] in RED]
-        if red:
-            from pytest_grpcstream.hints import hints
-
-            yield from (f"hint: {hint}" for hint in hints(red))
 
     def _coverage(self) -> Iterator[str]:
         coverage = self.results.coverage()

@@ -93,6 +93,7 @@ def document(settings: Settings, results: Results, course: Course) -> dict[str, 
         ],
         "deaths": _shown(results.deaths, shown),
         "complaints": _shown(results.complaints, shown),
+        "hints": list(results.hints()),
         "requirements": list(_requirements(results, shown)),
         "tests": [
             _test(nodeid, entry, course.durations.get(nodeid, 0.0), shown) for nodeid, entry in results.verdicts.items()

@@ -40,6 +40,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _listed("Clients disagree", [_disagreement(one) for one in report["disagreements"]], REASONS)
     noticed = [code(text) for text in (*report["deaths"], *report["complaints"])]
     yield from _listed("Noticed beside the tests", noticed, REASONS)
+    yield from _listed("Hints", [plain(text, 500) for text in report["hints"]], REASONS)
     yield from _coverage(report["coverage"])
 
 

@@ -60,6 +60,17 @@ def test_a_page_stays_short_whatever_fails() -> None:
     assert "- and 350 more, all of them in report.json\n" in page
 
 
+def test_the_page_says_what_failures_may_come_from() -> None:
+    """A proxy that is set up wrongly is guessed in the report too, and a passing run has no hints."""
+    reason = "the RPC ended with UNAVAILABLE 'HTTP status 502, content-type text/html'"
+    report = made(("ORD-1", "failed", reason), ("EOF-1", "failed", reason), ("EOF-2", "warned", reason))
+    [hint] = report["hints"]
+    assert "proto h2" in hint
+    assert hint.endswith("(2 failures look like that)")
+    assert f"### Hints (1)\n\n- {plain(hint)}\n" in job_summary(report)
+    assert "Hints" not in job_summary(made(("ORD-1", "warned", reason), exit_code=0))
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_every_verdict_has_its_place(verdict: str) -> None:
     """A page can be made of any, and what is red stands among the failures."""
