@@ -56,7 +56,7 @@ def _all_clients(clients: Iterable[Client]) -> Iterator[Client]:
     for client in clients:
         yield client
         if client.kind == "wire":
-            yield from _all_clients(cast("WireClient", client)._descendants)
+            yield from _all_clients(cast("WireClient", client).descendants)
 
 
 def _connections(client: Client) -> list[Connection]:

@@ -7,66 +7,44 @@ environment it meets the whole suite, which takes an hour.
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from mutants.bank import all_mutants
-from mutants.base import Mutant
+from mutants.killing import killed_by_its_own_requirement_only
 from pytest_grpcstream import conformance
 from pytest_grpcstream.requirements import registry
-from servers.running import FULL, LIMIT, Outcome, run_suite
+from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
 
 BANK: Final = {one.__name__: one for one in all_mutants()}
-SMOKE: Final = frozenset({"ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-1", "HALF-1", "HALF-4", "META-9"})
-"""Requirements whose tests every mutant meets: quick ones, of every RPC."""
 
 WITHOUT_MUTANT: Final = dict.fromkeys(("TLS-1", "TLS-3", "TLS-5"), "the servers that break it are in tests/tls")
 """Requirements that no mutant is there for, each with the reason."""
 
 
-def outcome_of(mutant: type[Mutant], folder: Path) -> Outcome:
+def outcome_of(name: str, folder: Path) -> Outcome:
     """Run the suite, or a part of it, against a mutant."""
     options = ["--grpcstream-client=library", "--grpcstream-timeout=4"]
     if not FULL:
-        options += ["--grpcstream-features=all"]
-        options += ["-pmutants.selecting", f"--requirements={','.join(sorted(SMOKE | {mutant.killed_by}))}"]
-    return run_suite(mutant.target(), folder, *options)
-
-
-Started = Callable[[str], "Future[Outcome]"]
+        options += ["--grpcstream-features=all", *only(*SMOKE, BANK[name].killed_by)]
+    return run_suite(BANK[name].target(), folder, *options)
 
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """The outcomes of the mutants that this session asks for, run two at a time and in the order of the tests."""
-    names = [
-        str(item.callspec.params["name"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
-    ]
-    with ThreadPoolExecutor(1 if FULL else min(2, os.cpu_count() or 1)) as pool:
-        futures = {name: pool.submit(outcome_of, BANK[name], tmp_path_factory.mktemp(name)) for name in names}
-        yield futures.__getitem__
-        for future in futures.values():
-            future.cancel()
+    """The outcomes of the mutants that this session asks for."""
+    yield from side_by_side(request, tmp_path_factory, outcome_of)
 
 
 @pytest.mark.timeout(LIMIT * 2)
 @pytest.mark.parametrize("name", BANK)
 def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Started) -> None:
     """A server that is broken in one way fails the requirement that it breaks, and no unrelated one."""
-    mutant, outcome = BANK[name], outcomes(name).result()
-    mild = mutant.warned or registry()[mutant.killed_by].severity != "error"
-    killers = {**outcome.failed, **outcome.warned} if mild else outcome.failed
-    assert mutant.killed_by in killers, f"{mutant.killed_by} did not notice: {mutant.__doc__}\n{outcome.told()}"
-    unrelated = {*outcome.failed, *outcome.warned} - {mutant.killed_by} - mutant.also
-    assert not unrelated, f"{sorted(unrelated)} failed as well: {mutant.__doc__}\n{outcome.told()}"
+    killed_by_its_own_requirement_only(BANK[name], outcomes(name).result())
 
 
 def requirements_of_the_library_client() -> Iterator[str]:

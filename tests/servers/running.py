@@ -6,9 +6,13 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 TESTS: Final = Path(__file__).resolve().parent.parent
 """The folder from which `servers` and `mutants` are imported."""
@@ -16,6 +20,8 @@ FULL: Final = bool(os.environ.get("GRPCSTREAM_TESTS_FULL"))
 """Whether every server gets the whole suite; otherwise only some of it, which takes minutes less."""
 LIMIT: Final = 540
 """Seconds that one run of the suite may take."""
+SMOKE: Final = frozenset({"ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-1", "HALF-1", "HALF-4", "META-9"})
+"""Requirements whose tests every broken server meets: quick ones, of every RPC."""
 
 
 @dataclass
@@ -85,6 +91,35 @@ def run_suite(target: str, folder: Path, *options: str, import_from: Path | None
     if report.exists():
         _read(report, outcome)
     return outcome
+
+
+def only(*requirements: str) -> tuple[str, ...]:
+    """The options of pytest by which a target meets the tests of these requirements alone."""
+    return "-pmutants.selecting", f"--requirements={','.join(sorted(requirements))}"
+
+
+Started = Callable[[str], "Future[Outcome]"]
+"""Gives the outcome of a server by its name."""
+
+
+def side_by_side(
+    request: pytest.FixtureRequest, factory: pytest.TempPathFactory, outcome_of: Callable[[str, Path], Outcome]
+) -> Iterator[Started]:
+    """The outcomes of the servers that the tests of a module ask for, run two at a time and in the order of the tests.
+
+    Arguments:
+        outcome_of: runs the suite against the server of a name, in a folder.
+    """
+    names = [
+        str(item.callspec.params["name"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(1 if FULL else min(2, os.cpu_count() or 1)) as pool:
+        futures = {name: pool.submit(outcome_of, name, factory.mktemp(name)) for name in names}
+        yield futures.__getitem__
+        for future in futures.values():
+            future.cancel()
 
 
 def _read(report: Path, outcome: Outcome) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from servers.running import FULL, LIMIT, TESTS, run_suite
+from servers.running import FULL, LIMIT, TESTS, only, run_suite
 
-SMOKE = ("-pmutants.selecting", "--requirements=ORD-1,ORD-12,EOF-1,EOF-13,EOF-14,PAIR-1,HALF-1,ROBUST-4,WIRE-16")
+SMOKE = only("ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-1", "HALF-1", "ROBUST-4", "WIRE-16")
 
 SHARED = ("-n2",)
 """Two workers, each with a server of its own, because these runs are long."""

@@ -40,6 +40,7 @@ class WireClient(Client):
 
     Attributes:
         connections: every connection that was made, the newest last.
+        descendants: the clients that `another` made of this one; they are closed with it.
     """
 
     kind = "wire"
@@ -66,7 +67,7 @@ class WireClient(Client):
         self.cut = cut
         self.padding = padding
         self.connections: list[Connection] = []
-        self._descendants: list[WireClient] = []
+        self.descendants: list[WireClient] = []
 
     # Connections ------------------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class WireClient(Client):
             options=dataclasses.replace(self.options, **options),
             **arguments,
         )
-        self._descendants.append(client)
+        self.descendants.append(client)
         return client
 
     # RPCs -------------------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ class WireClient(Client):
         return next((why for one in self.connections if (why := one.broken) is not None), None)
 
     def _disconnect(self) -> None:
-        for client in self._descendants:
+        for client in self.descendants:
             client.close()
         for connection in self.connections:
             connection.close()
