@@ -1,4 +1,4 @@
-"""Floods and malice, bounded in number and time. They run only if they are asked for: -m grpcstream_stress.
+"""Floods and malice, bounded in number and time. They run only if they are asked for: -m stress.
 
 Whatever a server does to the connection that floods it is fine: it must only go on serving others, meanwhile and
 afterwards. What it spends on it, memory above all, cannot be seen from outside.
@@ -40,7 +40,7 @@ from pytest_grpcstream.wire_verify import (
     uncompressed,
 )
 
-pytestmark = pytest.mark.grpcstream_stress
+pytestmark = [pytest.mark.grpcstream_stress, pytest.mark.stress]
 requirement = pytest.mark.grpcstream_requirement
 
 CALLS = 2000

@@ -154,6 +154,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "grpcstream_stress: a test of the suite that floods the target or takes long; it runs only if -m names this "
         "marker, such as -m grpcstream_stress",
     )
+    config.addinivalue_line("markers", "stress: the short name of grpcstream_stress on tests of the suite")
     try:
         run = config.stash[Run.KEY] = Run(read_settings(config))
         if run.settings.expect:

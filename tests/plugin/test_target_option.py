@@ -11,6 +11,7 @@ import pytest
 from plugin.conftest import Run
 
 SUITE = "pytest_grpcstream/conformance/"
+STRESS_TESTS = "pytest_grpcstream.conformance.test_wire_stress"
 OWN_TEST = "def test_own(): pass"
 
 
@@ -198,8 +199,20 @@ def test_the_markers_are_registered(run: Run) -> None:
             "@pytest.mark.grpcstream(target): *",
             "@pytest.mark.grpcstream_requirement(id, [*], needs=()): *",
             "@pytest.mark.grpcstream_stress: *",
+            "@pytest.mark.stress: *",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "selected"),
+    [((), False), (("-m", "stress"), True), (("-m", "grpcstream_stress"), True), (("-m", "not stress"), False)],
+    ids=["unasked", "short", "long", "not"],
+)
+def test_stress_must_be_asked_for(run: Run, expression: tuple[str, ...], selected: bool) -> None:
+    """Floods are part of a run only if somebody names them, by either marker."""
+    result = run("--grpcstream-target=127.0.0.1:1", "--collect-only", "-q", "--pyargs", *expression, STRESS_TESTS)
+    assert ("::test_rapid_resets_leave_others_served" in result.stdout.str()) is selected
 
 
 def test_the_options_are_documented(run: Run) -> None:
