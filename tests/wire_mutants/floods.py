@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from wire_mutants.base import Mutant
 from wire_servers.connection import Connection
-from wire_servers.frames import ConnectionFault, ErrorCode, Frame, StreamFault
+from wire_servers.frames import ConnectionFault, ErrorCode, Frame, Kind, StreamFault
 from wire_servers.headers import Fields
 from wire_servers.loop import Loop
 from wire_servers.parts import Parts
@@ -55,19 +55,76 @@ class ExitsAfterManyOwnResets(Mutant, Connection):
         super().refuse(fault)
 
 
-class ExitsAfterManyPings(Mutant, Connection):
+class _ExitsAtTheThousandth(Connection):
+    """The process exits at the thousandth frame of some kind on a connection."""
+
+    count = 0
+
+    def counts(self, frame: Frame) -> bool:
+        """Whether a frame is of that kind."""
+        raise NotImplementedError
+
+    def on_frame(self, frame: Frame) -> None:
+        """Take the frame, and count."""
+        self.count += self.counts(frame)
+        if self.count >= 1000:
+            os._exit(137)
+        super().on_frame(frame)
+
+
+class ExitsAfterManyPings(Mutant, _ExitsAtTheThousandth):
     """The process exits on the thousandth PING of a connection."""
 
     killed_by = "ROBUST-9"
     stress = True
-    count = 0
 
-    def on_ping(self, frame: Frame) -> None:
-        """Answer, and count."""
-        self.count += 1
-        if self.count >= 1000:
-            os._exit(137)
-        super().on_ping(frame)
+    def counts(self, frame: Frame) -> bool:
+        """Whether it is one."""
+        return frame.kind == Kind.PING
+
+
+class ExitsAfterManyEmptyFrames(Mutant, _ExitsAtTheThousandth):
+    """The process exits on the thousandth DATA frame without content of a connection."""
+
+    killed_by = "ROBUST-9"
+    stress = True
+
+    def counts(self, frame: Frame) -> bool:
+        """Whether it is one."""
+        return frame.kind == Kind.DATA and not frame.payload
+
+
+class ExitsAfterManyPriorities(Mutant, _ExitsAtTheThousandth):
+    """The process exits on the thousandth PRIORITY frame of a connection."""
+
+    killed_by = "ROBUST-9"
+    stress = True
+
+    def counts(self, frame: Frame) -> bool:
+        """Whether it is one."""
+        return frame.kind == Kind.PRIORITY
+
+
+class ExitsAfterManyWindowUpdates(Mutant, _ExitsAtTheThousandth):
+    """The process exits on the thousandth WINDOW_UPDATE of one byte of a connection."""
+
+    killed_by = "ROBUST-9"
+    stress = True
+
+    def counts(self, frame: Frame) -> bool:
+        """Whether it is one."""
+        return frame.kind == Kind.WINDOW_UPDATE and frame.payload == bytes((0, 0, 0, 1))
+
+
+class ExitsAfterManyUnknownFrames(Mutant, _ExitsAtTheThousandth):
+    """The process exits on the thousandth frame of an unknown type of a connection."""
+
+    killed_by = "ROBUST-9"
+    stress = True
+
+    def counts(self, frame: Frame) -> bool:
+        """Whether it is one."""
+        return frame.kind not in set(Kind)
 
 
 class SettingsTakeTheirTime(Mutant, Connection):
