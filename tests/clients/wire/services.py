@@ -65,21 +65,24 @@ def _echo(context: Any) -> None:
 
 @contextlib.contextmanager
 def grpcio_server(
-    address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None, threads: int = 64
+    address: str = "127.0.0.1:0",
+    credentials: grpc.ServerCredentials | None = None,
+    threads: int = 64,
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] | None = None,
 ) -> Iterator[str]:
-    """The service on grpcio; gives the address to connect to."""
+    """The service, or one of other methods, on grpcio; gives the address to connect to."""
     server = grpc.server(
         futures.ThreadPoolExecutor(threads),
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
     )
     service = _Grpcio()
     decode, encode = StreamRequest.FromString, StreamResponse.SerializeToString
-    handlers = {
+    methods: dict[str, Any] = handlers or {
         "List": grpc.unary_stream_rpc_method_handler(service.List, decode, encode),
         "Record": grpc.stream_unary_rpc_method_handler(service.Record, decode, encode),
         "Route": grpc.stream_stream_rpc_method_handler(service.Route, decode, encode),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, methods),))
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
     try:
