@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, OperationTimeout, Point, verify
+from pytest_grpcstream import Client, Code, OperationTimeout, Point, StreamError, verify
 from pytest_grpcstream.features import Traits
 
 requirement = pytest.mark.grpcstream_requirement
@@ -46,6 +46,25 @@ def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcst
             verify.pause(pause)
             stream.cancel()
             verify.noticed(grpcstream, token, stream, "the client's cancel")
+
+    verify.with_patience(cancelled, grpcstream_quiet)
+
+
+@requirement("CANCEL-2", needs=("watch", "sleep"))
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_the_handler_learns_of_a_cancel_behind_the_half_close(
+    grpcstream: Client, method: str, grpcstream_quiet: float
+) -> None:
+    # There is nothing more to read, and so no read that fails: the handler has to be told.
+    def cancelled(pause: float) -> None:
+        token = new_token()
+        with grpcstream.open(method) as stream:
+            stream.send(f"!watch {token}")
+            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
+            stream.close_send()
+            verify.pause(pause)
+            stream.cancel()
+            verify.noticed(grpcstream, token, stream, "a cancel behind the half-close")
 
     verify.with_patience(cancelled, grpcstream_quiet)
 
@@ -242,13 +261,20 @@ def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
 def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
     grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_traits: Traits
 ) -> None:
+    most = 20
     for _ in range(5):
         client = grpcstream_connect()
-        for number in range(20):
-            route, record = client.route(), client.record()
-            verify.greeting(route, grpcstream_traits)
-            for stream in (route, record):
-                stream.send("vanishing", number)
-            verify.answer(route)
+        for number in range(most):
+            try:
+                route, record = client.route(), client.record()
+                verify.greeting(route, grpcstream_traits)
+                for stream in (route, record):
+                    stream.send("vanishing", number)
+                verify.answer(route)
+            except StreamError:
+                # How many calls a server takes at a time is for LOAD-1: here they vanish, however many they are.
+                verify.reached(number > 0, "an open Route and an open Record", "none")
+                most = number
+                break
         client.close()
-    verify.serves(grpcstream, grpcstream_traits, "after five clients vanished with forty open calls each")
+    verify.serves(grpcstream, grpcstream_traits, "after five clients vanished with up to forty open calls each")

@@ -84,6 +84,15 @@ def test_the_handler_of_a_list_learns_that_the_deadline_passed(grpcstream: Clien
         verify.noticed(grpcstream, token, stream, "the end of its deadline")
 
 
+@requirement("DEADL-12", needs=("watch",))
+def test_the_handler_of_a_record_learns_that_the_deadline_passed(grpcstream: Client) -> None:
+    token = uuid.uuid4().hex
+    with grpcstream.record(deadline=SHORT) as stream:
+        stream.send(f"!watch {token}")
+        verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
+        verify.noticed(grpcstream, token, stream, "the end of its deadline")
+
+
 @requirement("DEADL-12", needs=("watch", "duplex"))
 def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Client, grpcstream_traits: Traits) -> None:
     token = uuid.uuid4().hex

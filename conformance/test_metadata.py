@@ -34,7 +34,9 @@ def exchanged(stream: Stream) -> Stream:
 
 @requirement("META-1", needs=("metadata",))
 @every_method
-@pytest.mark.parametrize("value", ["test_initial_metadata_value", PRINTABLE], ids=["word", "printable"])
+@pytest.mark.parametrize(
+    "value", ["test_initial_metadata_value", PRINTABLE, "0123456789" * 100], ids=["word", "printable", "long"]
+)
 def test_ascii_metadata_comes_back_as_initial_metadata(grpcstream: Client, method: str, value: str) -> None:
     with exchanged(grpcstream.open(method, metadata=[(INITIAL_KEY, value)])) as stream:
         verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])

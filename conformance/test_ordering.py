@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -26,6 +27,7 @@ NAMES = {
     "emoji": "\U0001f408\u200d\u2b1b \u263a \U0001f608",
     "right-to-left": "\u05e9\u05dc\u05d5\u05dd \u202etrebled\u202c",
     "percent": "100% %41 %zz",
+    "byte order marks": "\ufeffmarked\ufeff",
     "case": "MiXeD CaSe \u0130\u0131\u00df",
     "long": "0123456789" * 2_000,
 }
@@ -137,8 +139,13 @@ def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_t
 @requirement("ORD-7", needs=("list", "record", "duplex"))
 def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_traits: Traits) -> None:
     echo = "echo" in grpcstream_traits.features
+    repeat = "repeat" in grpcstream_traits.features
 
     def listing(number: int) -> None:
+        if repeat:
+            point = Point(f"!repeat 30 list {number}", number)
+            with grpcstream.list(point) as stream:
+                verify.responses(stream, verify.counted(point, 30))
         for turn in range(3):
             point = Point(f"list {number}.{turn}", number * 1_000_003 + turn)
             with grpcstream.list(point) as stream:
@@ -169,6 +176,20 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_tra
 
     kinds = (listing, recording, routing)
     together([partial(kinds[number % 3], number) for number in range(100)])
+
+
+@requirement("ORD-7", needs=("echo", "record"))
+def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
+    # In step, so that streams of the same number are open on all connections at once.
+    clients = [grpcstream, grpcstream_connect(), grpcstream_connect()]
+    for _ in range(3):
+        streams = [client.record() for client in clients]
+        for turn in range(3):
+            for place, stream in enumerate(streams):
+                stream.send(f"!echo {place}.{turn}")
+        for place, stream in enumerate(streams):
+            expected = Point(",".join(f"{place}.{turn}" for turn in range(3)), 3)
+            verify.same(stream, [verify.only_answer(stream)], [expected], "its own requests")
 
 
 @requirement("ORD-8", needs=("duplex",))

@@ -111,6 +111,24 @@ def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
         verify.ended_ok(stream)
 
 
+@requirement("SIZE-5", needs=("echo", "record", "duplex"))
+@pytest.mark.parametrize("method", ["Record", "Route"])
+def test_messages_near_the_usual_limit_are_echoed_whole(
+    grpcstream: Client, grpcstream_traits: Traits, method: str
+) -> None:
+    text = sized(MIB * 7 // 2)
+    with grpcstream.open(method) as stream:
+        if method == "Route":
+            verify.greeting(stream, grpcstream_traits)
+        stream.send(f"!echo {text}", 1)
+        stream.close_send()
+        points = stream.collect()
+        if stream.status is not None and stream.status.code == Code.RESOURCE_EXHAUSTED:
+            raise NotApplicable("the target refuses messages of 3.5 MiB")
+        verify.same(stream, [verify.echo(point) for point in points], [Point(text, 1)], "the echo")
+        verify.ended_ok(stream)
+
+
 @requirement("SIZE-7", needs=("record",))
 def test_the_limit_is_one_per_message(grpcstream: Client) -> None:
     text = sized(2 * MIB)

@@ -107,6 +107,24 @@ def test_the_handler_learns_of_a_lost_connection(
     verify.noticed(grpcstream_wire, token, stream, f"a TCP connection that its client closed by {how}")
 
 
+@requirement("CANCEL-10", needs=("watch",))
+@pytest.mark.parametrize("method", ["List", "Record"])
+def test_the_handler_of_one_request_or_response_learns_of_a_lost_connection(
+    grpcstream_wire: WireClient, method: str, grpcstream_quiet: float
+) -> None:
+    def lose(pause: float) -> None:
+        lost, token = grpcstream_wire.fresh(), uuid.uuid4().hex
+        stream = lost.open(method)
+        stream.send(f"!watch {token}")
+        if method == "List":
+            stream.close_send()
+        verify.pause(pause)
+        lost.connection.reset()
+        verify.noticed(grpcstream_wire, token, stream, "a TCP connection that its client closed by RST")
+
+    verify.with_patience(lose, grpcstream_quiet)
+
+
 @requirement("CANCEL-11", needs=("watch", "duplex"))
 @pytest.mark.parametrize(
     "code",

@@ -82,6 +82,17 @@ def test_gzip_is_taken_message_by_message(grpcstream_wire: WireClient, grpcstrea
     all_read(grpcstream_wire, grpcstream_traits, (True, False, True, False))
 
 
+@requirement("COMP-1", needs=("echo", "record"))
+def test_an_encoding_is_that_of_its_call_alone(grpcstream_wire: WireClient) -> None:
+    takes_gzip(grpcstream_wire)
+    zipped = grpcstream_wire.open("Record", headers=in_encoding(grpcstream_wire, "gzip"))
+    plain = grpcstream_wire.open("Record")
+    zipped.data(gzipped(encode_request(Point("!echo zipped", 1))))
+    plain.data(framed(Point("!echo plain", 1)))
+    for stream, text in ((zipped, "zipped"), (plain, "plain")):
+        verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
+
+
 @requirement("COMP-10", needs=("record",))
 def test_every_gzipped_message_stands_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
     takes_gzip(grpcstream_wire)

@@ -47,6 +47,18 @@ def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient,
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(texts), 3)], "all three requests")
 
 
+@requirement("ORD-7", needs=("echo", "record"))
+def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -> None:
+    texts = ["a" * 50, "b" * 60]
+    messages = [framed(Point(f"!echo {text}", 1)) for text in texts]
+    streams = [grpcstream_wire.open("Record") for _ in messages]
+    for start, end in ((0, 3), (3, 20), (20, None)):
+        for stream, message in zip(streams, messages, strict=True):
+            stream.data(message[start:end])
+    for stream, text in zip(streams, texts, strict=True):
+        verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
+
+
 @requirement("EOF-2", needs=("record",))
 def test_end_stream_on_the_last_message_is_the_half_close(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:

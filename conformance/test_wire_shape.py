@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Code, verify
+from pytest_grpcstream import Code, OperationTimeout, verify
 from pytest_grpcstream.clients.wire import Origin, Rule, WireClient, WireStream
 from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
 
@@ -26,10 +26,15 @@ def exchanges(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> list[Wi
     streams = []
     for method, name, value in calls:
         stream = grpcstream_wire.open(method, metadata=[(INITIAL_KEY, "initial"), (TRAILING_KEY, b"\x00\xff")])
-        streams.append(stream)
         stream.send(name, value)
         stream.close_send()
-        stream.end()
+        try:
+            stream.end()
+        except OperationTimeout:
+            # One that has no end is for other requirements to judge; here counts what came before it.
+            break
+        streams.append(stream)
+    verify.reached(bool(streams), "a plain List that ends", "it has no end")
     return streams
 
 
@@ -143,10 +148,14 @@ def test_response_messages_are_framed_as_their_prefixes_say(
 
 
 @requirement("STAT-8", needs=("abort",))
-@pytest.mark.parametrize("method", ["List", "Record", "Route"])
-def test_an_abort_is_told_by_trailers_and_not_by_a_reset(grpcstream_wire: WireClient, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "before"),
+    [("List", 0), ("List", 2), ("Record", 0), ("Route", 0)],
+    ids=["List", "List after responses", "Record", "Route"],
+)
+def test_an_abort_is_told_by_trailers_and_not_by_a_reset(grpcstream_wire: WireClient, method: str, before: int) -> None:
     with grpcstream_wire.open(method) as stream:
-        stream.send("!abort 0 in words", Code.PERMISSION_DENIED)
+        stream.send(f"!abort {before} in words", Code.PERMISSION_DENIED)
         if method == "List":
             stream.close_send()
         stream.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,8 @@ PACKAGE: Final = "pytest_grpcstream/conformance"
 """What the ids of the shipped tests begin with, wherever the package is installed."""
 BACKSTOP: Final = 24
 """The time limit of one test, in time limits of one operation: pytest-timeout ends what nothing else does."""
+LOOKS: Final = 3
+"""Times that a target is asked after a failure whether it serves: one that fails now and then is not gone."""
 EXCHANGES: Final = {
     "list": "a List that answers a plain name",
     "record": "a Record that answers a plain request",
@@ -221,7 +224,7 @@ class SuitePlugin:
         except NotApplicable as reason:
             pytest.skip(f"not applicable: {reason}")
         except Exception as error:
-            if death := self._death(item) or self._unresponsive(item):
+            if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
             raise
         if death := self._death(item):
@@ -238,7 +241,7 @@ class SuitePlugin:
             names = " and ".join(EXCHANGES[name] for name in broken)
             raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}")
 
-    def _unresponsive(self, item: pytest.Item) -> Died | None:
+    def _unresponsive(self, item: pytest.Item, failed: Exception) -> Died | None:
         """After a failure: whether the target still does the plain exchanges that it could do at first."""
         kept = target_of(item)
         if kept is None:
@@ -249,12 +252,23 @@ class SuitePlugin:
             return None
         from pytest_grpcstream import verify
 
-        try:
-            with self._run.connect(kept, kind) as client:
-                verify.serves(client, traits, "after this test")
-        except Verdict as error:
-            return self._buried(item, kept, f"it still runs, but {error.actual}")
-        return None
+        # The calls that the test has left open are its own: a server of few threads may have none free meanwhile.
+        for stream in streams_of(item):
+            stream.close()
+        seen = ""
+        for _ in range(LOOKS):
+            began = time.monotonic()
+            try:
+                with self._run.connect(kept, kind) as client:
+                    verify.serves(client, traits, "after this test")
+            except Verdict as error:
+                seen = error.actual
+            else:
+                return None
+            if time.monotonic() - began > self._run.settings.timeout:
+                break  # It hangs: another look would only cost the same time again.
+        why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Verdict) else ""
+        return self._buried(item, kept, f"it still runs, but {seen}{why}")
 
     def _death(self, item: pytest.Item) -> Died | None:
         kept = target_of(item)
