@@ -8,6 +8,7 @@ a needed program is not installed the gate is skipped, with a word that says so;
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import shutil
@@ -71,8 +72,8 @@ class Gate:
         Raises:
             subprocess.CalledProcessError: it cannot be built.
         """
-        for command in self.build:
-            subprocess.run(command, cwd=self.folder, check=True)
+        for step in self.build:
+            subprocess.run(step, cwd=self.folder, check=True)
         lists = [f"--grpcstream-expect={self.expect}"] if self.expect.exists() else []
         command = [
             *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target={self.target}"),
@@ -89,10 +90,12 @@ class Gate:
 
     def titled(self) -> str:
         """The stack with its version, once it is built."""
-        done = subprocess.run(
-            self.version, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
-        )
-        found = _VERSION.search(done.stdout)
+        found = None
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                self.version, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
+            found = _VERSION.search(done.stdout)
         return self.stack.replace("{version}", found[1] if found else "of an unknown version")
 
 
@@ -136,17 +139,18 @@ def _implementation(name: str) -> Gate:
 
 def _proxy(name: str) -> Gate:
     folder, proxy = HERE / "proxies", PROXIES[name]
+    command, missing = proxy.programs[0], ""
     try:
-        command, missing = program(proxy), ()
+        command = program(proxy)
     except NotInstalledError:
-        command, missing = proxy.programs[0], (" or ".join(proxy.programs),)
+        missing = " or ".join(proxy.programs)
     return Gate(
         name=name,
         stack=proxy.stack,
         version=(command, *proxy.version),
         target=f"exec:{shlex.join([sys.executable, str(folder / 'run.py'), name])} --port {{port}}",
         expect=folder / "expect" / f"{name}.toml",
-        missing=missing,
+        missing=(missing,) if missing else (),
         options=("--grpcstream-direct=reference",),
     )
 
