@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,10 +66,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(gate: Gate, folder: Path) -> None:
     """Run a gate and leave its report, and what else is known, in a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     # What an earlier run said must not stand for one that does not come to its end.
-    for old in (ABOUT, "report.json"):
-        (folder / old).unlink(missing_ok=True)
+    if (folder / ABOUT).exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     print(f"== {gate.name}", flush=True)
     about: dict[str, Any]
     if gate.skipped:
