@@ -8,21 +8,29 @@ a needed program is not installed the gate is skipped, with a word that says so;
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from proxies.run import PROXIES
+from proxies.run import PROXIES, NotInstalledError, program
 
 HERE: Final = Path(__file__).resolve().parent
+REFERENCES: Final = {"reference": "reference", "reference-aio": "reference:aio"}
+"""The bundled reference, by the names of its gates."""
+IMPLEMENTATIONS: Final = sorted(path.parent.name for path in HERE.glob("*/implementation.toml"))
 WRONG: Final = ("nginx-proxy-pass", "haproxy-no-h2", "caddy-host-name")
 """Proxies that are set up wrongly, on purpose: the verdict must be red, with a hint."""
+NAMES: Final = (*REFERENCES, *IMPLEMENTATIONS, *PROXIES)
+_VERSION: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")  # not the "go1.26.8" of a program in Go
 
 
 @dataclass(frozen=True)
@@ -30,62 +38,121 @@ class Gate:
     """What to run.
 
     Attributes:
-        missing: programs that it needs and that are not installed; of each group one is enough.
+        name: one of `NAMES`.
+        stack: what serves gRPC there, or hands it on, with ``{version}`` for its version.
+        version: the command that tells that, among other words.
         target: the target of the run.
-        expect: the list of expected failures.
+        expect: the list of expected failures, which need not be there.
+        folder: where the build runs.
+        build: the commands that build it.
+        missing: programs that it needs and that are not installed; of each group one is enough.
         options: more options of pytest.
         features: what the target is said to have.
     """
 
-    missing: tuple[str, ...]
+    name: str
+    stack: str
+    version: tuple[str, ...]
     target: str
     expect: Path
+    folder: Path = HERE
+    build: tuple[tuple[str, ...], ...] = ()
+    missing: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     features: str = "all"
+
+    @property
+    def skipped(self) -> str:
+        """Why it cannot be run here, or nothing."""
+        return f"needs {' and '.join(self.missing)}, which is not installed here" if self.missing else ""
+
+    def run(self, options: Sequence[str]) -> int:
+        """Build it, run the suite over it, and return the exit code.
+
+        Raises:
+            subprocess.CalledProcessError: it cannot be built.
+        """
+        for step in self.build:
+            subprocess.run(step, cwd=self.folder, check=True)
+        lists = [f"--grpcstream-expect={self.expect}"] if self.expect.exists() else []
+        command = [
+            *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target={self.target}"),
+            *(f"--grpcstream-features={self.features}", *lists, *self.options, *options),
+        ]
+        # In a folder of its own, so that no pytest configuration of the checkout is found.
+        with tempfile.TemporaryDirectory() as empty:
+            code = subprocess.run(command, cwd=empty, check=False).returncode
+        if self.name not in WRONG:
+            return code
+        right = "red, as it must be" if code == 1 else f"exit code {code}, but 1 is right"
+        print(f"{self.name} is wrong on purpose: {right}")
+        return int(code != 1)
+
+    def titled(self) -> str:
+        """The stack with its version, once it is built."""
+        found = None
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                self.version, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            )
+            found = _VERSION.search(done.stdout)
+        return self.stack.replace("{version}", found[1] if found else "of an unknown version")
 
 
 def main(arguments: list[str]) -> int:
     """Run the gate that is named first and return its exit code."""
-    implementations = sorted(path.parent.name for path in HERE.glob("*/implementation.toml"))
-    if not arguments or arguments[0] not in (*implementations, *PROXIES):
-        names = ", ".join((*implementations, *PROXIES))
+    if not arguments or arguments[0] not in NAMES:
+        names = ", ".join(NAMES)
         print(f"usage: python {Path(__file__).name} NAME [options of pytest]; names are {names}", file=sys.stderr)
         return 2
-    name, options = arguments[0], arguments[1:]
-    gate = _proxy(name) if name in PROXIES else _implementation(name)
-    if gate.missing:
-        print(f"skipped: {name} needs {' and '.join(gate.missing)}, which is not installed here")
+    gate = named(arguments[0])
+    if gate.skipped:
+        print(f"skipped: {gate.name} {gate.skipped}")
         return 0
-    lists = [f"--grpcstream-expect={gate.expect}"] if gate.expect.exists() else []
-    command = [
-        *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target=exec:{gate.target}"),
-        *(f"--grpcstream-features={gate.features}", *lists, *gate.options, *options),
-    ]
-    # In a folder of its own, so that no pytest configuration of the checkout is found.
-    with tempfile.TemporaryDirectory() as empty:
-        code = subprocess.run(command, cwd=empty, check=False).returncode
-    if name not in WRONG:
-        return code
-    print(f"{name} is wrong on purpose: {'red, as it must be' if code == 1 else f'exit code {code}, but 1 is right'}")
-    return int(code != 1)
+    return gate.run(arguments[1:])
+
+
+def named(name: str) -> Gate:
+    """The gate of a name."""
+    if name in REFERENCES:
+        version = (sys.executable, "-c", "import grpc; print(grpc.__version__)")
+        return Gate(name, "grpcio {version}", version, REFERENCES[name], HERE / "no list")
+    return _proxy(name) if name in PROXIES else _implementation(name)
 
 
 def _implementation(name: str) -> Gate:
     folder = HERE / name
     told = tomllib.loads((folder / "implementation.toml").read_text(encoding="utf-8"))
-    missing = tuple(program for program in told["needs"] if shutil.which(program) is None)
-    for command in () if missing else told["build"]:
-        subprocess.run([sys.executable if word == "{python}" else word for word in command], cwd=folder, check=True)
-    target = told["start"].replace("{folder}", shlex.quote(str(folder)))
-    return Gate(missing, target, folder / "expect.toml", features=told.get("features", "all"))
+    build = (tuple(sys.executable if word == "{python}" else word for word in command) for command in told["build"])
+    return Gate(
+        name=name,
+        stack=told["stack"],
+        version=tuple(told["version"]),
+        target=f"exec:{told['start'].replace('{folder}', shlex.quote(str(folder)))}",
+        expect=folder / "expect.toml",
+        folder=folder,
+        build=tuple(build),
+        missing=tuple(one for one in told["needs"] if shutil.which(one) is None),
+        features=told.get("features", "all"),
+    )
 
 
 def _proxy(name: str) -> Gate:
-    folder = HERE / "proxies"
-    programs = PROXIES[name].programs
-    missing = () if any(map(shutil.which, programs)) else (" or ".join(programs),)
-    target = f"{shlex.join([sys.executable, str(folder / 'run.py'), name])} --port {{port}}"
-    return Gate(missing, target, folder / "expect" / f"{name}.toml", ("--grpcstream-direct=reference",))
+    folder, proxy = HERE / "proxies", PROXIES[name]
+    command, missing = proxy.programs[0], ""
+    try:
+        command = program(proxy)
+    except NotInstalledError:
+        missing = " or ".join(proxy.programs)
+    return Gate(
+        name=name,
+        stack=proxy.stack,
+        version=(command, *proxy.version),
+        target=f"exec:{shlex.join([sys.executable, str(folder / 'run.py'), name])} --port {{port}}",
+        expect=folder / "expect" / f"{name}.toml",
+        missing=(missing,) if missing else (),
+        options=("--grpcstream-direct=reference",),
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ _KEYS: Final = {
 }
 _WORDS: Final = {"expires": "date", "sometimes": "truth value"}
 _NO_FAILURES: Final = {"passed": ("fixed", "it passes"), "not applicable": ("changed", "it was skipped")}
+_ANY: Final = "*"
 _REQUIREMENT: Final = re.compile(r"[A-Z0-9]+-\d+")
 _REASON_LENGTH: Final = 160
 _HEADER: Final = (
@@ -39,7 +40,8 @@ class Expectation:
     """One entry of a list of expected failures.
 
     Attributes:
-        id: a requirement, or a test: by its whole id, from its module on, from its name on, or all variants of a name.
+        id: a requirement, or a test: by its whole id, from its module on, from its name on, or all variants of a name;
+            or all tests whose id goes on from there as it likes, if it ends with ``*``.
         reason: a pattern that must be found in the text of the failure.
         link: where the failure is told of, such as an issue.
         why: an explanation.
@@ -68,12 +70,19 @@ class Expectation:
         """Whether it speaks of a requirement, not of a test."""
         return _REQUIREMENT.fullmatch(self.id) is not None
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it speaks of every test whose id begins as it says."""
+        return self.id.endswith(_ANY)
+
     def names(self, nodeid: str, requirement: str, client: str) -> bool:
         """Whether it speaks of this test, alone or among others."""
         if self.client not in ("", client):
             return False
         if self.of_requirement:
             return self.id == requirement
+        if self.is_wide:
+            return _goes_on_from(nodeid, self.id.removesuffix(_ANY))
         return self.is_exact(nodeid) or _ends_with(nodeid.partition("[")[0], self.id)
 
     def is_exact(self, nodeid: str) -> bool:
@@ -87,6 +96,12 @@ class Expectation:
 
 def _ends_with(nodeid: str, name: str) -> bool:
     return nodeid == name or nodeid.endswith((f"/{name}", f"::{name}"))
+
+
+def _goes_on_from(nodeid: str, start: str) -> bool:
+    """Whether a test's id, or what is left of it from its module or its name on, begins with a text."""
+    places = (found.end() for found in re.finditer(r"^|/|::", nodeid.partition("[")[0]))
+    return any(nodeid.startswith(start, place) for place in places)
 
 
 @dataclass(frozen=True)
@@ -151,14 +166,14 @@ class Expectations:
             full: whether every test of the suite was selected; only then it is known what an entry does not match.
         """
         for place, one in enumerate(self.entries):
-            if place in used or one.sometimes:
+            if place in used:
                 continue
             named = [nodeid for nodeid, (name, client) in tests.items() if one.names(nodeid, name, client)]
             seen = {verdicts[nodeid] for nodeid in named if nodeid in verdicts}
             if not named and (full or (one.of_requirement and not _registered(one.id))):
                 yield f"{one} matches no test"
             # What is red already needs no second complaint; and a part of the tests does not tell about the rest.
-            elif full and seen and seen <= {"passed", "warned", "not applicable"}:
+            elif full and not one.sometimes and seen and seen <= {"passed", "warned", "not applicable"}:
                 what = "was skipped" if seen == {"not applicable"} else "does not fail any more"
                 yield f"{one} {what}"
 
@@ -213,6 +228,8 @@ def _entry(table: dict[str, Any], path: Path, place: int) -> Expectation:
             raise ValueError(f"{key} is no {_WORDS.get(key, 'text')}")
     if table.get("sometimes") and not (table.get("why") or table.get("link")):
         raise ValueError("sometimes needs a why or a link")
+    if str(table.get("id", "")).strip().endswith(_ANY) and not table.get("sometimes"):
+        raise ValueError(f"an id that ends with {_ANY} needs sometimes = true")
     if missing := [key for key in ("id", "reason") if not table.get(key, "").strip()]:
         raise ValueError(f"no {' and no '.join(missing)}")
     if table.get("client", "") not in ("", "wire", "library"):
@@ -281,6 +298,8 @@ def written(path: Path, known: Expectations, failing: Sequence[Failing]) -> str:
         if not own:
             continue
         holds = any(entry.reason.search(one.reason) for one in own)
+        if entry.is_wide and not holds:
+            continue  # another reason would be one test's, and stand for all
         reason = entry.reason.pattern if holds else pattern_of(own[0].reason)
         parts.append(block if holds else _with_reason(block, reason))
         left = [one for one in left if one not in own or not re.search(reason, one.reason)]

@@ -37,21 +37,25 @@ class Proxy:
         programs: names of its program; the first that is installed is used.
         configuration: the template of its configuration.
         arguments: the command line behind the program, for a configuration file.
+        stack: what it is called, with ``{version}`` for its version.
+        version: the arguments by which it tells that.
         environment: variables that it needs besides, for its temporary folder.
     """
 
     programs: tuple[str, ...]
     configuration: str
     arguments: Callable[[str], list[str]]
+    stack: str
+    version: tuple[str, ...]
     environment: Callable[[str], dict[str, str]] = field(default=lambda _folder: {})
 
 
 def _nginx(configuration: str) -> Proxy:
-    return Proxy(("nginx",), configuration, lambda file: ["-c", file, "-e", "stderr"])
+    return Proxy(("nginx",), configuration, lambda file: ["-c", file, "-e", "stderr"], "nginx {version}", ("-v",))
 
 
 def _haproxy(configuration: str) -> Proxy:
-    return Proxy(("haproxy",), configuration, lambda file: ["-db", "-f", file])
+    return Proxy(("haproxy",), configuration, lambda file: ["-db", "-f", file], "HAProxy {version}", ("-v",))
 
 
 def _caddy(configuration: str) -> Proxy:
@@ -59,6 +63,8 @@ def _caddy(configuration: str) -> Proxy:
         ("caddy",),
         configuration,
         lambda file: ["run", "--adapter", "caddyfile", "--config", file],
+        "Caddy {version}",
+        ("build-info",),
         lambda folder: {"HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder},
     )
 
@@ -70,9 +76,19 @@ PROXIES: Final = {
         ("envoy",),
         "envoy.yaml",
         lambda file: ["-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"],
+        "Envoy {version}",
+        ("--version",),
     ),
-    "nghttpx": Proxy(("nghttpx",), "nghttpx.conf", lambda file: [f"--conf={file}"]),
-    "apache": Proxy(("apache2", "httpd"), "apache.conf", lambda file: ["-D", "FOREGROUND", "-f", file]),
+    "nghttpx": Proxy(
+        ("nghttpx",), "nghttpx.conf", lambda file: [f"--conf={file}"], "nghttpx {version}", ("--version",)
+    ),
+    "apache": Proxy(
+        ("apache2", "httpd"),
+        "apache.conf",
+        lambda file: ["-D", "FOREGROUND", "-f", file],
+        "Apache httpd {version}",
+        ("-v",),
+    ),
     "caddy": _caddy("caddy.Caddyfile"),
     "nginx-proxy-pass": _nginx("nginx-proxy-pass.conf"),
     "haproxy-no-h2": _haproxy("haproxy-no-h2.cfg"),
@@ -95,12 +111,12 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, _tell)
     try:
         with contextlib.ExitStack() as stack:
-            program = _program(PROXIES[options.name])
+            path = program(PROXIES[options.name])
             upstream = options.upstream or stack.enter_context(_reference())
             # The workers of some proxies run as another user, who must reach their own folders in it.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{options.name}-")))
             folder.chmod(0o711)
-            return stack.enter_context(_proxy(options.name, program, options.port, upstream, folder)).wait()
+            return stack.enter_context(_proxy(options.name, path, options.port, upstream, folder)).wait()
     except NotInstalledError as error:
         print(error, file=sys.stderr)
         return NOT_INSTALLED
@@ -132,7 +148,12 @@ def _tell(_number: int, _frame: FrameType | None) -> None:
     raise _Told
 
 
-def _program(proxy: Proxy) -> str:
+def program(proxy: Proxy) -> str:
+    """The path of its program.
+
+    Raises:
+        NotInstalledError: it is not installed.
+    """
     # Debian has servers in folders that only the path of root has.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
     for name in proxy.programs:

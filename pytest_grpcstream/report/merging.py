@@ -21,6 +21,8 @@ SYMBOLS: Final = {
     "not applicable": "-",
 }
 MISSING: Final = " "
+WIDE: Final = 8
+"""Columns above which they are headed by numbers, so that a page has room for them."""
 _MEANINGS: Final = {
     "passed": "passed",
     "warned": "warned",
@@ -35,7 +37,7 @@ _MEANINGS: Final = {
 
 
 def matrix(reports: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
-    """The lines of the matrix.
+    """The lines of the matrix: the targets, then the requirements, without a row for what all of them passed.
 
     Arguments:
         reports: what was read; the columns.
@@ -45,33 +47,43 @@ def matrix(reports: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterat
     known = {one["id"]: one for report in reports for one in report["requirements"]}
     # What is inconclusive everywhere is no less red for that.
     told = {name for column in verdicts for name, verdict in column.items() if verdict in (*CHECKED, *RED)}
+    passed = {name for name in told if all(column.get(name) == "passed" for column in verdicts)}
     rows = []
-    for name in in_order(told):
+    for name in in_order(told - passed):
         cells = [SYMBOLS.get(column.get(name) or "", MISSING) for column in verdicts]
         sentence = plain(registry()[name].sentence) if name in registry() else code(known[name]["sentence"])
         rows.append([name, known[name]["severity"], sentence, *cells])
-    heads = [code(name) for name in _distinct(names)]
+    targets = [code(name) for name in _distinct(names)]
+    heads = [str(number) for number, _ in enumerate(targets, 1)] if len(targets) > WIDE else targets
+    yield from _targets(reports, targets, heads)
+    yield ""
     yield from table(["requirement", "severity", "sentence", *heads], rows)
     yield ""
+    if passed:
+        yield f"Passed by all: {', '.join(plain(name) for name in in_order(passed))}."
+        yield ""
     seen = {verdict for column in verdicts for name, verdict in column.items() if name in told}
     legend = [f"{SYMBOLS[word]} {_MEANINGS[word]}" for word in SYMBOLS if word in seen]
     yield f"Legend: {', '.join([*legend, 'empty: not run'])}."
-    yield ""
-    yield from table(
-        ["target", "verdict", "error-level requirements checked", "plugin", "ended"], _targets(reports, heads)
-    )
 
 
-def _targets(reports: Sequence[Mapping[str, Any]], heads: Sequence[str]) -> Iterator[list[str]]:
-    for report, head in zip(reports, heads, strict=True):
+def _targets(reports: Sequence[Mapping[str, Any]], targets: Sequence[str], heads: Sequence[str]) -> list[str]:
+    """The table of the targets; its first column is the head of each in the matrix, if that is not its name."""
+    rows = []
+    for report, target, head in zip(reports, targets, heads, strict=True):
         coverage = report["coverage"]
-        yield [
-            head,
-            report["verdict"]["word"],
-            f"{coverage['checked']} of {coverage['total']}",
-            code(report["plugin"]["version"], 40),
-            report["ended"] or "never",
-        ]
+        rows.append(
+            [
+                *([head] if head != target else []),
+                target,
+                report["verdict"]["word"],
+                f"{coverage['checked']} of {coverage['total']}",
+                code(report["plugin"]["version"], 40),
+                report["ended"] or "never",
+            ]
+        )
+    numbered = ["column"] if len(targets) > WIDE else []
+    return table([*numbered, "target", "verdict", "error-level requirements checked", "plugin", "ended"], rows)
 
 
 def in_order(names: set[str]) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from plugin.conftest import Judge, Run, Serve
 from plugin.results import cases
+from pytest_grpcstream.expectations import read
 
 OPTIONS = ("--grpcstream-features=none",)
 Expecting = Callable[..., pytest.RunResult]
@@ -32,6 +34,8 @@ def entry(name: str, reason: str = "expected .*actual", **more: str) -> str:
     lines = ["[[expect]]", f'id = "{name}"', f"reason = '{reason}'"]
     return "\n".join([*lines, *(f"{key} = {value}" for key, value in more.items()), ""])
 
+
+RACE = {"sometimes": "true", "why": '"a race"'}
 
 ALL = "".join(entry(name) for name in ("ORD-1", "ORD-6", "ORD-7", "ORD-11"))
 """Every requirement among the ordering tests that ListSkipsOne breaks."""
@@ -88,15 +92,22 @@ def test_a_list_is_strict(expecting: Expecting, text: str, told: str) -> None:
 def test_an_entry_of_a_requirement_that_holds_is_red_in_a_full_run(
     run: Run, reference: str, pytester: pytest.Pytester, workers: Sequence[str]
 ) -> None:
-    """Only a run of the whole suite can tell that nothing fails any more as an entry says."""
-    (pytester.path / "expect.toml").write_text(entry("ORD-1") + entry("test_no_such_test"), encoding="utf-8")
+    """Only a run of the whole suite can tell that nothing fails any more as an entry says, or that it names no test.
+
+    An entry that need not fail must name a test too.
+    """
+    racy = "".join(entry(name, **RACE) for name in ("test_no_such_*", "HALF-1", "test_list_*", "test_nowhere"))
+    text = entry("ORD-1") + entry("test_no_such_test") + racy
+    (pytester.path / "expect.toml").write_text(text, encoding="utf-8")
     result = run(f"--grpcstream-target={reference}", "--grpcstream-expect=expect.toml", *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
             "expected failure: ORD-1 (entry 1 of expect.toml) does not fail any more",
             "expected failure: test_no_such_test (entry 2 of expect.toml) matches no test",
-            "verdict: NOT conformant: 2 expected failure(s) that did not happen*",
+            "expected failure: test_no_such_[*] (entry 3 of expect.toml) matches no test",
+            "expected failure: test_nowhere (entry 6 of expect.toml) matches no test",
+            "verdict: NOT conformant: 4 expected failure(s) that did not happen*",
         ]
     )
 
@@ -120,6 +131,7 @@ def test_a_part_of_the_suite_does_not_complain_about_the_rest(
         (entry("ORD-1", ".*"), "*Entry 1 of expect.toml: the reason matches any text*"),
         (entry("ORD-1", sometimes="true"), "*Entry 1 of expect.toml: sometimes needs a why or a link*"),
         (entry("ORD-1", sometimes='"yes"'), "*Entry 1 of expect.toml: sometimes is no truth value*"),
+        (entry("test_list_*"), "*Entry 1 of expect.toml: an id that ends with * needs sometimes = true*"),
         (entry("ORD-1", owner='"me"'), "*Entry 1 of expect.toml: unknown key 'owner'*"),
         (entry("ORD-1", expires='"soon"'), "*Entry 1 of expect.toml: expires is no date*"),
         (entry("ORD-1", client='"grpcurl"'), "*Entry 1 of expect.toml: no client 'grpcurl'*"),
@@ -142,6 +154,52 @@ def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester
     outcomes = [judge(target, f"pairing::{name}", options=options) for _ in range(2)]
     assert [result.ret for result in outcomes] == [pytest.ExitCode.OK, pytest.ExitCode.OK]
     assert sorted(str(result.parseoutcomes()) for result in outcomes) == ["{'passed': 1}", "{'xfailed': 1}"]
+
+
+@either_way
+def test_one_entry_may_speak_of_all_tests_that_begin_so(expecting: Expecting, workers: Sequence[str]) -> None:
+    """Those that fail for its reason are expected, those that pass are no matter."""
+    result = expecting(entry("test_ordering.py::test_*", **RACE), *workers)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    assert result.parseoutcomes()["passed"] > 0
+    result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, but for * expected failure(s)"])
+
+
+@either_way
+def test_an_entry_that_speaks_of_all_tests_holds_for_its_reason_only(
+    expecting: Expecting, workers: Sequence[str]
+) -> None:
+    """A failure that its pattern does not fit is red, and one of another name is not its own."""
+    result = expecting(entry("*", "no such reason", **RACE), *workers)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*ORD-1 changed: it fails for another reason than is listed: [*] (entry 1 *"])
+    result = expecting(entry("test_pairing.py::*", **RACE), *workers)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*verdict: NOT conformant: failed: *ORD-1*"])
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("*", True),
+        ("pack/", False),
+        ("pack/*", True),
+        ("test_a.py::*", True),
+        ("test_a.py*", True),
+        ("test_o*", True),
+        ("test_one[wire-*", True),
+        ("test_one[wire-b*", False),
+        ("one*", False),
+        ("x]*", False),
+        ("b::test_o*", False),
+    ],
+)
+def test_where_an_id_with_a_star_may_begin(name: str, named: bool, tmp_path: Path) -> None:
+    """At the beginning of the test's id, of its module or of its name, never in the middle or in a parameter."""
+    path = tmp_path / "expect.toml"
+    path.write_text(entry(name, **RACE), encoding="utf-8")
+    [one] = read([path]).entries
+    assert one.names("some/pack/test_a.py::test_one[wire-a/b::test_o/x]", "ORD-1", "wire") is named
 
 
 def test_a_list_that_is_not_there_is_a_usage_error(judge: Judge, reference: str) -> None:

@@ -25,8 +25,8 @@ def command(*arguments: object, python: tuple[str, ...] = ()) -> subprocess.Comp
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """The first table by the first cell of each row."""
-    lines = text.partition("\n\n")[0].splitlines()
+    """The table of requirements by the first cell of each row."""
+    lines = text.split("\n\n")[1].splitlines()
     return {line.split(" | ")[0].removeprefix("| "): line.removesuffix(" |").split(" | ")[1:] for line in lines}
 
 
@@ -34,7 +34,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_reports_of_runs_become_a_matrix(report: Report, serve: Serve, core: str, tmp_path: Path) -> None:
-    """A row for each requirement that was checked by one of them, in the order of the registry; a column for each."""
+    """A row for each requirement that not all of them passed, in the order of the registry; a column for each."""
     good = put(tmp_path / "good.json", report(core, "pairing", "ordering").report)
     bad = put(tmp_path / "bad.json", report(serve("reports.servicers:RecordFails"), "pairing", "survival").report)
     done = command("merge", good, bad, "--name=the good one")
@@ -88,7 +88,34 @@ def test_a_hostile_report_cannot_break_out_of_the_matrix(tmp_path: Path) -> None
     assert list(rows(done.stdout))[-1] == "ZZZ-1"
     assert not {"\x1b", "@", "`", "#"} & set(done.stdout.replace("&#", ""))
     assert "<b>" not in done.stdout
-    assert all(line.startswith(("|", "Legend: ")) for line in done.stdout.splitlines() if line)
+    assert all(line.startswith(("|", "Legend: ", "Passed by all: ")) for line in done.stdout.splitlines() if line)
+
+
+def test_what_all_passed_has_no_row(tmp_path: Path) -> None:
+    """One line names it; what one of them did not pass, or was not asked, stays a row."""
+    names = list(registry())[:4]
+    rest = [(names[1], "passed"), (names[2], "passed"), (names[3], "passed")]
+    first = put(tmp_path / "a.json", made((names[0], "passed"), *rest))
+    second = put(tmp_path / "b.json", made((names[0], "passed"), (names[1], "warned"), (names[2], "passed")))
+    done = command("merge", first, second)
+    assert [name for name in rows(done.stdout) if name in registry()] == [names[1], names[3]]
+    assert f"\nPassed by all: {names[0]}, {names[2]}.\n" in done.stdout
+    assert "Passed by all" not in command("merge", second, put(tmp_path / "c.json", made((names[3], "passed")))).stdout
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_many_columns_are_headed_by_numbers(tmp_path: Path, count: int) -> None:
+    """The table of the targets has the same numbers."""
+    path = put(tmp_path / "a.json", made(("ORD-1", "warned")))
+    done = command("merge", *[path] * count, *(f"--name=stack {number}" for number in range(1, count + 1)))
+    heads = rows(done.stdout)["requirement"][2:]
+    if count > 8:
+        assert heads == [str(number) for number in range(1, count + 1)]
+        assert done.stdout.startswith("| column | target | verdict | ")
+        assert "\n| 9 | <code>stack 9</code> | " in done.stdout
+    else:
+        assert heads == [f"<code>stack {number}</code>" for number in range(1, count + 1)]
+        assert done.stdout.startswith("| target | verdict | ")
 
 
 def test_there_are_no_more_names_than_reports(tmp_path: Path) -> None:
