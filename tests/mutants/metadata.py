@@ -103,6 +103,16 @@ class RecordEchoesNoTrailingMetadata(_Echoes):
         return () if call.method == "Record" else pairs
 
 
+class LongInitialMetadataIsCut(_Echoes):
+    """Initial metadata is cut at 300 characters."""
+
+    killed_by = "META-1"
+
+    def initial(self, _call: Call, pairs: Pairs) -> Pairs:
+        """The beginning of each value."""
+        return tuple((key, value[:300]) for key, value in pairs)
+
+
 class InitialMetadataIsLowered(_Echoes):
     """The values of initial metadata become lower-case."""
 

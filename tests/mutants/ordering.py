@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import time
 from collections.abc import Iterator
 
 from mutants.base import JOINS_TEXTS, USES_LIST, USES_ROUTE, Mutant, ReadAhead
@@ -21,6 +22,46 @@ class ListBackwards(Mutant):
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
         """The usual responses, the last one first."""
         yield from reversed(list(super().usual_series(name, base)))
+
+
+class StripsByteOrderMarks(Mutant):
+    """A byte order mark at the beginning of a name is taken for one."""
+
+    killed_by = "ORD-6"
+
+    def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
+        """The points of requests, without marks."""
+        for point in super().points(call, requests):
+            yield StreamPoint(name=self.unmarked(point.name), value=point.value)
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses to a name without its mark."""
+        yield from super().list_responses(call, StreamPoint(name=self.unmarked(point.name), value=point.value))
+
+    def unmarked(self, name: str) -> str:
+        """A name without its mark, also where that stands behind a directive."""
+        return name.removeprefix("\ufeff").replace("!echo \ufeff", "!echo ")
+
+
+class ListLosesItsLastUnderLoad(Mutant):
+    """While eight Lists are open a List of more than one response loses its last one."""
+
+    killed_by = "ORD-7"
+    also = frozenset({"LOAD-1", "LOAD-4", "LOAD-8", "LOAD-11"})  # which have many Lists open too
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open = 0
+
+    def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
+        """The responses, but for one."""
+        self._open += 1
+        try:
+            responses = list(super().list_responses(call, point))
+            time.sleep(0.2)
+            yield from responses[:-1] if self._open >= 8 and len(responses) > 1 else responses
+        finally:
+            self._open -= 1
 
 
 class LongListsSwapTwo(Mutant):

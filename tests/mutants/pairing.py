@@ -15,6 +15,17 @@ from servers.calls import Call
 from servers.correct import ECHO_INITIAL
 
 
+class RecordHasEnoughAfterSome(Mutant):
+    """Record answers and ends once it has read two hundred requests, without the half-close."""
+
+    killed_by = "PAIR-2"
+    also = USES_RECORD  # whoever sends that many is answered for the first of them
+
+    def record_response(self, call: Call, points: Iterator[StreamPoint]) -> StreamResponse:
+        """The response to no more than two hundred requests."""
+        return super().record_response(call, itertools.islice(points, 200))
+
+
 class RecordAnswersEarly(StreamServiceServicer):
     """Record sends its response to the first request, if that is an ordinary one, and then waits for the half-close."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,7 @@ WHOLE = {
 """Servers that have every feature."""
 PARTIAL = {
     "core only": "servers.variants:Plain",
+    "varying lists": "servers.variants:ListOfSixOrSeven",
     "abort only": "servers.variants:AbortOnly",
     "async": "servers.flavours:Async",
 }
@@ -83,6 +85,13 @@ def test_a_server_without_some_features_passes_what_is_left(name: str, tmp_path:
     """Directives are optional: their tests do not apply to a server that takes them for names."""
     warned = AIO_WARNED if name == "async" else frozenset[str]()
     judged_conformant(PARTIAL[name], tmp_path, *SHARED, whole=False, warned=warned)
+
+
+@pytest.mark.timeout(LIMIT + 10)
+def test_a_server_of_few_threads_is_warned_for_that_alone(tmp_path: Path) -> None:
+    """How many calls it takes at a time is advice; its own open calls do not make it look dead."""
+    few = f"exec:{shlex.join([sys.executable, '-m', 'servers.few_threads', '{port}'])}"
+    judged_conformant(few, tmp_path, *SHARED, whole=True, warned=frozenset({"LOAD-1", "LOAD-4"}))
 
 
 @pytest.mark.timeout(LIMIT + 10)

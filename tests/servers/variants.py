@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import grpc
@@ -70,6 +71,17 @@ class Plain:
         for number, request in enumerate(requests):
             _need_point(request, context)
             yield StreamResponse(pt=StreamPoint(name="gRPC Stream Server: Route", value=number))
+
+
+class ListOfSixOrSeven(Plain):
+    """The core alone, and a List that has now six and now seven responses."""
+
+    def __init__(self) -> None:
+        self._lists = itertools.count()
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Count up from the request's value, as often as it likes."""
+        yield from itertools.islice(super().List(request, context), 6 + (next(self._lists) * 7 // 4) % 2)
 
 
 def _need_point(request: StreamRequest, context: grpc.ServicerContext) -> None:

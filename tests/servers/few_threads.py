@@ -1,0 +1,24 @@
+"""A correct server as tutorials have it, with ten threads: ``python -m servers.few_threads PORT``."""
+
+from __future__ import annotations
+
+import sys
+from concurrent import futures
+
+import grpc
+from pytest_grpcstream.reference_impl import add_to_server
+
+from servers.correct import Correct
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=10), options=[("grpc.so_reuseport", 0)])
+    add_to_server(Correct(), server)
+    server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+    server.start()
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main()
