@@ -38,9 +38,12 @@ std::string Joined(const std::vector<std::string>& texts) {
 
 // Writes `count` responses that count up from `first`; returns CANCELLED if the client is gone.
 template <typename Stream>
-grpc::Status Write(Stream* stream, const std::string& name, int32_t first, int32_t count) {
+grpc::Status Write(Stream* stream, const std::string& name, int32_t first, int32_t count, Watch* watch) {
   for (int32_t k = 0; k < count; ++k) {
-    if (!stream->Write(Response(name, first, k))) return grpc::Status::CANCELLED;
+    if (!stream->Write(Response(name, first, k))) {
+      watch->Gone();
+      return grpc::Status::CANCELLED;
+    }
   }
   return grpc::Status::OK;
 }
@@ -74,7 +77,7 @@ grpc::Status StreamService::List(grpc::ServerContext* context, const proto::Stre
     first = watches_.Saw(directive.rest) ? 1 : 0;
     count = 1;
   }
-  if (status.ok()) status = Write(responses, point.name(), first, count);
+  if (status.ok()) status = Write(responses, point.name(), first, count, &watch);
   return status.ok() ? end : status;
 }
 
@@ -144,7 +147,7 @@ grpc::Status StreamService::Route(grpc::ServerContext* context,
     } else if (directive.word == "!watch") {
       watch.Mark(directive.rest);
     }
-    if (const auto status = Write(stream, name, first, count); !status.ok()) return status;
+    if (const auto status = Write(stream, name, first, count, &watch); !status.ok()) return status;
     sent += count;
   }
   return grpc::Status::OK;

@@ -21,7 +21,7 @@ bool Watches::Saw(const std::string& token) {
 }
 
 Watch::~Watch() {
-  if (!tokens_.empty() && context_->IsCancelled()) watches_->Add(tokens_);
+  if (!tokens_.empty() && (gone_ || context_->IsCancelled())) watches_->Add(tokens_);
 }
 
 grpc::Status Watch::Sleep(std::chrono::milliseconds time) const {

@@ -31,6 +31,9 @@ class Watch {
 
   void Mark(const std::string& token) { tokens_.push_back(token); }
 
+  // The client is gone, though IsCancelled() may not know it yet: a write failed.
+  void Gone() { gone_ = true; }
+
   // Waits that long, or until the RPC is over; returns CANCELLED if it is.
   grpc::Status Sleep(std::chrono::milliseconds time) const;
 
@@ -41,4 +44,5 @@ class Watch {
   grpc::ServerContext* context_;
   Watches* watches_;
   std::vector<std::string> tokens_;
+  bool gone_ = false;
 };
