@@ -117,7 +117,8 @@ class SummaryPlugin:
             if entry["verdict"] == "warned" and entry.get("direct", {}).get("verdict") != "warned":
                 tests.setdefault((entry["id"], entry["reason"]), []).append(nodeid.rpartition("::")[2])
         for (name, reason), names in tests.items():
-            where = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+            # The first by name: workers of pytest-xdist report in no certain order.
+            where = names[0] if len(names) == 1 else f"{min(names)} and {len(names) - 1} more"
             yield f"warning {name}: {one_line(reason, 300)} [{where}]"
 
     def _flaky(self) -> Iterator[str]:

@@ -108,7 +108,7 @@ def _warnings(report: Mapping[str, Any]) -> Iterator[str]:
             name = test["nodeid"].rpartition("::")[2]
             tests.setdefault((test["requirement"], test["reason"]), []).append(name)
     told = [
-        f"**{name}** {code(reason)}: {code(names[0])}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
+        f"**{name}** {code(reason)}: {code(min(names))}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
         for (name, reason), names in tests.items()
     ]
     yield from _listed("Warnings", told, WARNINGS)

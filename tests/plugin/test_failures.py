@@ -35,7 +35,7 @@ def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Ser
             "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
             "actual       3 in all, from number 2 on ('order', 1003)",
             "timeline     <LibraryStream /proto.StreamService/List OK, 1 sent, 3 received>",
-            " *0.0 ms -> headers /proto.StreamService/List",
+            " *ms -> headers /proto.StreamService/List",
             " * ms -> message ('order', 1000) [[]12 bytes[]]",
             " * ms -> half-close",
             " * ms <- message ('order', 1000) [[]12 bytes[]]",

@@ -66,7 +66,7 @@ def test_quiet_is_what_tests_wait_in_silence(run: Run, pytester: pytest.Pytester
 def test_silence_is_as_long_as_it_was_set(judge: Judge, reference: str) -> None:
     """A requirement that is observed by silence takes that long."""
     name = "pairing::test_record_is_not_answered_before_the_half_close"
-    for quiet, least, most in (("0.01", 0.0, 0.2), ("0.5", 0.5, 2.0)):
+    for quiet, least, most in (("0.01", 0.0, 0.9), ("1", 1.0, 5.0)):
         options = ("--grpcstream-features=none", f"--grpcstream-quiet={quiet}", "--durations=1", "-vv")
         result = judge(reference, name, options=options)
         [line] = [line for line in result.outlines if "s call " in line]
