@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.witness import LIMIT, Witness, command, processes_with, until
+from launch.witness import LIMIT, PYTEST, Witness, command, processes_with, until
 from pytest_grpcstream import reach
 
 HANGS = """
@@ -40,8 +40,6 @@ subprocess.Popen([sys.executable, "-S", "-c", child])
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
-PYTEST = (sys.executable, "-m", "pytest", "-s", "-pno:cacheprovider")
-
 
 @pytest.fixture
 def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
@@ -55,25 +53,19 @@ def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
             (folder / "test_user.py").write_text(source, encoding="utf-8")
             (folder / "servicer.py").write_text(SERVICER.format(witness=seen.port), encoding="utf-8")
             process = subprocess.Popen(
-                [*PYTEST, f"--grpcstream-target={target}", *options, "test_user.py"],
+                [*PYTEST, "-s", "-pno:cacheprovider", f"--grpcstream-target={target}", *options, "test_user.py"],
                 cwd=folder,
                 env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path), TMPDIR=str(scratch)),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
-                # Where the tests run in the background SIGINT is ignored, and would be so in the run that they start.
-                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal back
             )
             stack.enter_context(process)
             stack.callback(_kill_group, process)
             return process
 
         yield start
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:

@@ -17,6 +17,15 @@ T = TypeVar("T")
 PROGRAM: Final = Path(__file__).with_name("program.py")
 LIMIT: Final = 20.0
 """Seconds after which what was waited for did not happen."""
+PYTEST: Final = (
+    sys.executable,
+    "-c",
+    "import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(pytest.main())",
+)
+"""A run of pytest that heeds SIGINT also where the tests run in the background, which has it ignored from the start.
+
+It sets that itself: to do so between fork and exec runs the fork handlers of gRPC, which may wait for ever.
+"""
 
 
 def command(*options: str) -> str:

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from launch.witness import PYTEST, until
 from plugin.conftest import Run, Serve
 from plugin.results import cases
 from pytest_grpcstream.report.reader import schema
@@ -208,21 +208,11 @@ def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess
         (folder / "test_steps.py").write_text(STEPS.format(port=listener.getsockname()[1]))
         arguments = [f"--grpcstream-target={core}", "--grpcstream-client=library", "--grpcstream-features=none"]
         with subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-pno:cacheprovider",
-                "--grpcstream-report=out",
-                *arguments,
-                *options,
-                ".",
-            ],
+            [*PYTEST, "-pno:cacheprovider", "--grpcstream-report=out", *arguments, *options, "."],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only sets a signal back
         ) as process:
             try:
                 gate, _ = listener.accept()
@@ -232,14 +222,8 @@ def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess
                 process.kill()
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def _await(folder: Path, count: int) -> dict[str, Any]:
     """The report as soon as it has so many tests; it is valid at any time."""
-    from launch.witness import until
-
     until(lambda: len(load(folder / "out" / "report.json")["tests"]) == count)
     return load(folder / "out" / "report.json")
 
