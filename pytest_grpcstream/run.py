@@ -212,11 +212,16 @@ def target_of(item: pytest.Item) -> KeptTarget | None:
 
 def begin_turn(item: pytest.Item, *, direct: bool) -> None:
     """Forget what a test did before, and say whether it calls the target behind the target from now on."""
+    forget(item)
+    item.stash[_DIRECT] = direct
+
+
+def forget(item: pytest.Item) -> None:
+    """Let go of the clients of a test and of their timelines; the session keeps its tests until the end."""
     if _CLIENTS in item.stash:
         del item.stash[_CLIENTS]
     if _KEPT in item.stash:
         del item.stash[_KEPT]
-    item.stash[_DIRECT] = direct
 
 
 def is_direct(item: pytest.Item) -> bool:

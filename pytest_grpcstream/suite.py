@@ -16,6 +16,7 @@ from pytest_grpcstream.run import (
     STRESS,
     Run,
     Selection,
+    forget,
     is_requirement,
     needs_of,
     requirement_id,
@@ -180,6 +181,14 @@ class SuitePlugin:
             return (yield)
         finally:
             self._run.close()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Keep nothing of a test when it has been reported."""
+        try:
+            return (yield)
+        finally:
+            forget(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:

@@ -123,3 +123,26 @@ def test_a_target_behind_that_is_missing_ends_the_run(judge: Judge, reference: s
     result = judge(reference, "pairing", options=(WITHOUT, "--grpcstream-direct=127.0.0.1:1"))
     assert result.ret == 6
     result.stdout.fnmatch_lines(["*127.0.0.1:1*"])
+
+
+@pytest.mark.parametrize("client", ["library", "wire"])
+def test_nothing_of_a_test_is_kept_when_it_was_reported(
+    run: Run, core: str, pytester: pytest.Pytester, client: str
+) -> None:
+    """A long run needs no more memory than a short one: clients, streams and timelines go with their tests."""
+    pytester.makepyfile(
+        """
+        import gc
+        import pytest
+        from pytest_grpcstream.clients.base import Client, Stream
+
+        @pytest.mark.parametrize("number", range(5))
+        def test_lives(grpcstream, number):
+            gc.collect()
+            assert sum(isinstance(one, Stream) for one in gc.get_objects()) == 0
+            assert sum(isinstance(one, Client) for one in gc.get_objects()) == 1
+            assert grpcstream.list("x").collect()
+        """
+    )
+    options = (f"--grpcstream-target={core}", f"--grpcstream-client={client}", WITHOUT)
+    run(*options, ".").assert_outcomes(passed=5)
