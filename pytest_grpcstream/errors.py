@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pytest_grpcstream.clients.base import Stream
     from pytest_grpcstream.values import Status
+
+ADVISED_STREAMS: Final = 100
+"""The least number of concurrent streams that RFC 9113, section 6.5.2, advises a server to allow."""
 
 
 class Error(Exception):
@@ -65,6 +68,10 @@ class StreamError(Verdict):
 
 class OperationTimeout(StreamError):
     """Raised when an operation on a stream was not done within its time limit."""
+
+
+class NoRoom(OperationTimeout, Deviation):
+    """Raised when a server allows fewer concurrent streams than are open, and fewer than RFC 9113 advises (6.5.2)."""
 
 
 class StatusError(StreamError):

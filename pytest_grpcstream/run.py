@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import pytest
+
+from pytest_grpcstream.errors import TargetError, Verdict
 
 if TYPE_CHECKING:
     import grpc
@@ -135,6 +138,14 @@ class Run:
             metadata=security.metadata,
         )
 
+    def stream_limit(self, kept: KeptTarget) -> int | None:
+        """How many concurrent streams a target allows on a connection, None if it names no number."""
+        from h2.settings import SettingCodes
+
+        with contextlib.suppress(Verdict, TargetError), self.connect_by_wire(kept) as client:
+            return client.connect().server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS)
+        return None
+
     def traits(self, kept: KeptTarget, kind: str) -> Traits:
         """What a target is like by one kind of client, found out at the first call."""
         from pytest_grpcstream.features import find_features, find_traits
@@ -177,10 +188,11 @@ def observe(item: pytest.Item, what: str) -> None:
 
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
+    if not (name := requirement_id(item)):
+        return None
     from pytest_grpcstream.requirements import registry
 
-    name = requirement_id(item)
-    return registry()[name] if name else None
+    return registry()[name]
 
 
 def requirement_id(item: pytest.Item) -> str:

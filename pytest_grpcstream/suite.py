@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_grpcstream.errors import Died, Inconclusive, NotApplicable, TargetError, Verdict
+from pytest_grpcstream.errors import (
+    ADVISED_STREAMS,
+    Died,
+    Inconclusive,
+    NoRoom,
+    NotApplicable,
+    OperationTimeout,
+    TargetError,
+    Verdict,
+)
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.run import (
     STRESS,
@@ -27,6 +37,7 @@ from pytest_grpcstream.run import (
 from pytest_grpcstream.settings import CLIENTS, FEATURES
 
 if TYPE_CHECKING:
+    from pytest_grpcstream.clients.base import Stream
     from pytest_grpcstream.keeper import KeptTarget
 
 PACKAGE: Final = "pytest_grpcstream/conformance"
@@ -235,6 +246,8 @@ class SuitePlugin:
         except Exception as error:
             if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
+            if (crowded := self._crowded(item, error)) not in (None, error):
+                raise crowded from error
             raise
         if death := self._death(item):
             raise death
@@ -279,6 +292,24 @@ class SuitePlugin:
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Verdict) else ""
         return self._buried(item, kept, f"it still runs, but {seen}{why}")
 
+    def _crowded(self, item: pytest.Item, failed: Exception) -> NoRoom | None:
+        """Whether the cause of a failure is that the server allows fewer concurrent calls than the test had open.
+
+        The wire client says so. grpcio keeps such calls back without a word, so that nothing comes.
+        """
+        causes = list(_causes(failed))
+        if room := next((one for one in causes if isinstance(one, NoRoom)), None):
+            return room
+        kept, late = target_of(item), next((one for one in causes if isinstance(one, OperationTimeout)), None)
+        if kept is None or late is None or late.stream is None or self._run.kind_of(item) != "library":
+            return None
+        beside = _open_beside(late.stream, streams_of(item))
+        limit = self._run.stream_limit(kept) if beside else None
+        if limit is None or limit > beside or limit >= ADVISED_STREAMS:
+            return None
+        seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
+        return NoRoom(late.expected, seen, late.stream)
+
     def _death(self, item: pytest.Item) -> Died | None:
         kept = target_of(item)
         if kept is None:
@@ -298,3 +329,21 @@ class SuitePlugin:
         said = f"; its last output:\n{output}" if output else ""
         stream = next(reversed(streams_of(item)), None)
         return Died("the target goes on serving after this test", f"{reason}{said}", stream)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and all that it was raised for."""
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        following = following.__cause__ or following.__context__
+
+
+def _open_beside(stream: Stream, others: Iterable[Stream]) -> int:
+    """How many other streams were open while a stream was; grpcio begins them on the wire in an order of its own."""
+    ended = stream.over or math.inf
+    return sum(
+        one.timeline.began < ended and (one.over or math.inf) > stream.timeline.began
+        for one in others
+        if one is not stream
+    )

@@ -96,6 +96,8 @@ class Stream(abc.ABC):
         timeout: seconds that one operation may take.
         timeline: what happened so far.
         received: how many responses were read.
+        sent: how many requests were handed over.
+        over: when this side read the end of the RPC or gave it up, by `time.monotonic`; None before that.
     """
 
     def __init__(self, method: str, *, timeout: float) -> None:
@@ -104,6 +106,7 @@ class Stream(abc.ABC):
         self.timeline = Timeline()
         self.received = 0
         self.sent = 0
+        self.over: float | None = None
         self._ended: Ended | None = None
         self._half_closed = False
         self._headers: Metadata | None = None
@@ -234,8 +237,12 @@ class Stream(abc.ABC):
 
     def _finish(self, ended: Ended) -> None:
         self._ended = ended
+        self._note_end()
         trailing = f"; trailing metadata {ended.trailing_metadata}" if ended.trailing_metadata else ""
         self.timeline.add("server", "end", f"{ended.status}{trailing}", at=ended.at or None)
+
+    def _note_end(self) -> None:
+        self.over = time.monotonic() if self.over is None else self.over
 
     def headers(self, timeout: float | None = None) -> Metadata:
         """Wait for the server's headers and return the initial metadata.
@@ -337,6 +344,7 @@ class Stream(abc.ABC):
         """Cancel the RPC: the server is told to stop, what it sent and nobody read is lost."""
         if self._ended is None:
             self.timeline.add("client", "cancel")
+            self._note_end()
             self._cancel()
 
     @property
@@ -367,6 +375,7 @@ class Stream(abc.ABC):
     def close(self) -> None:
         """Cancel the RPC unless it has ended, and give back what it holds. Calling it twice is fine."""
         if self._ended is None:
+            self._note_end()
             self._cancel()
         self._release()
 

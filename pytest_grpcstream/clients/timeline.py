@@ -44,10 +44,14 @@ class Event:
 
 
 class Timeline:
-    """The events of one stream in order; the first `HEAD` and the last `TAIL` are kept, all are counted."""
+    """The events of one stream in order; the first `HEAD` and the last `TAIL` are kept, all are counted.
+
+    Attributes:
+        began: when the stream began, by `time.monotonic`.
+    """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._head: list[Event] = []
         self._tail: deque[Event] = deque(maxlen=TAIL)
         self._count = 0
@@ -55,7 +59,7 @@ class Timeline:
     def add(self, side: Side, what: str, about: str | Callable[[], str] = "", *, at: float | None = None) -> Event:
         """Record an event now, or at the time ``at`` of `time.monotonic`."""
         self._count += 1
-        event = Event(self._count, (time.monotonic() if at is None else at) - self._began, side, what, about)
+        event = Event(self._count, (time.monotonic() if at is None else at) - self.began, side, what, about)
         if self._count <= HEAD:
             self._head.append(event)
         else:
@@ -77,7 +81,7 @@ class Timeline:
     @property
     def elapsed(self) -> float:
         """Seconds since the timeline began."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began
 
     def render(self, deciding: Event | None = None, around: int = 12) -> str:
         """The timeline as text, at most ``around`` events on each side of the deciding one, which is marked.

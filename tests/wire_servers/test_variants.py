@@ -18,7 +18,26 @@ PROGRAM: Final = Path(__file__).resolve().parent / "serve.py"
 WIRE_ONLY: Final = {"padded-data": "grpcio's own HTTP/2 stack takes a padded DATA frame for a protocol error"}
 """Variants that only the wire client can talk to, each with the reason."""
 
-WARNED: Final = {"no-reset-after-early-end": {"PAIR-13"}, "list-at-once": {"CARD-2"}}
+THREE_AT_A_TIME: Final = {"CANCEL-4", "LOAD-1", "LOAD-4", "LOAD-8"}
+"""What opens more than three calls on a connection."""
+WARNED: Final = {
+    "no-reset-after-early-end": {"PAIR-13"},
+    "list-at-once": {"CARD-2"},
+    "three-streams": THREE_AT_A_TIME,
+    "one-stream": {
+        *THREE_AT_A_TIME,
+        "ABORT-7",
+        "CANCEL-5",
+        "CANCEL-9",
+        "CANCEL-16",
+        "COMP-1",
+        "DEADL-13",
+        "FLOW-6",
+        "ORD-7",
+        "ROBUST-14",
+        "ROBUST-18",
+    },
+}
 """What a variant is warned of, because a specification says SHOULD, or because it is usual to do more."""
 
 SKIPPED: Final = {"small-windows": ["not applicable: the windows of the target are smaller than 16384 bytes"]}

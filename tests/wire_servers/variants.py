@@ -86,6 +86,18 @@ class WideWindows(Connection):
             self.consumed(1 << 20)
 
 
+class OneStream(Connection):
+    """A connection carries one call at a time."""
+
+    SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 1}
+
+
+class ThreeStreams(Connection):
+    """A connection carries three calls at a time."""
+
+    SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 3}
+
+
 class ManyContinuations(Connection):
     """Header blocks are cut into pieces of twenty bytes."""
 
@@ -181,6 +193,8 @@ VARIANTS: Final = {
     "empty-frames": Parts(connection=EmptyFrames),
     "small-windows": Parts(connection=SmallWindows),
     "wide-windows": Parts(connection=WideWindows),
+    "one-stream": Parts(connection=OneStream),
+    "three-streams": Parts(connection=ThreeStreams),
     "many-continuations": Parts(connection=ManyContinuations),
     "no-table": Parts(connection=NoTable),
     "noisy": Parts(connection=Noisy),

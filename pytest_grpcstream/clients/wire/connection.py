@@ -39,7 +39,7 @@ from pytest_grpcstream.clients.wire.records import FrameRecord, WireTimeline
 from pytest_grpcstream.clients.wire.rules import Violations
 from pytest_grpcstream.clients.wire.tape import Tape
 from pytest_grpcstream.clients.wire.transport import dial
-from pytest_grpcstream.errors import OperationTimeout, TargetError
+from pytest_grpcstream.errors import ADVISED_STREAMS, NoRoom, OperationTimeout, TargetError
 
 _PLAIN_OPTIONS: Final = WireOptions()
 
@@ -328,7 +328,8 @@ class Connection:
             shape: how the header block goes on the wire.
 
         Raises:
-            OperationTimeout: as many streams as the server allows are open, and none ended in time.
+            OperationTimeout: as many streams as the server allows are open, and none ended in time; as `NoRoom` where
+                the server allows fewer than RFC 9113 advises.
         """
         core = self.core
         with core.changed:
@@ -352,7 +353,8 @@ class Connection:
 
         if not self.wait(free, self.timeout) and core.closed is None:
             limit = core.server.max_streams
-            raise OperationTimeout(
+            crowded = NoRoom if limit is not None and limit < ADVISED_STREAMS else OperationTimeout
+            raise crowded(
                 f"room for one more stream within {self.timeout:g} s",
                 f"SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {core.open_streams} streams are open",
             )

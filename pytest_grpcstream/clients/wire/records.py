@@ -174,7 +174,7 @@ class WireTimeline(Timeline):
     def add(self, side: Side, what: str, about: str | Callable[[], str] = "", *, at: float | None = None) -> Event:
         """Record an event now, or at the time ``at`` of `time.monotonic`."""
         number = next(self._numbers)
-        event = Event(number, (time.monotonic() if at is None else at) - self._began, side, what, about)
+        event = Event(number, (time.monotonic() if at is None else at) - self.began, side, what, about)
         self._count = number
         (self._first if number <= self._room else self._last).append((number, event))
         return event
@@ -200,4 +200,4 @@ class WireTimeline(Timeline):
 
     def _event(self, number: int, frame: FrameRecord) -> Event:
         side: Side = "client" if frame.sent else "server"
-        return Event(number, frame.at - self._began, side, frame.name, lambda: frame.describe(self._hidden))
+        return Event(number, frame.at - self.began, side, frame.name, lambda: frame.describe(self._hidden))

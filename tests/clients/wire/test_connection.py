@@ -8,7 +8,7 @@ import pytest
 
 from clients.wire.peers import Frame, Peer, hold, scripted
 from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, SettingCodes, WireClient
-from pytest_grpcstream.errors import OperationTimeout
+from pytest_grpcstream.errors import NoRoom
 from pytest_grpcstream.values import EOF, Code
 
 Connect = Callable[..., WireClient]
@@ -136,7 +136,7 @@ def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
         client = connected(address)
         first, second = client.route(), client.route()
         client.connection.timeout = 0.2
-        with pytest.raises(OperationTimeout, match="SETTINGS_MAX_CONCURRENT_STREAMS is 2"):
+        with pytest.raises(NoRoom, match="SETTINGS_MAX_CONCURRENT_STREAMS is 2"):
             client.route()
         client.connection.timeout = 5
         first.close_send()
