@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -297,7 +297,7 @@ class SuitePlugin:
 
         The wire client says so. grpcio keeps such calls back without a word, so that nothing comes.
         """
-        causes = list(_causes(failed))
+        causes = _causes(failed)
         if room := next((one for one in causes if isinstance(one, NoRoom)), None):
             return room
         kept, late = target_of(item), next((one for one in causes if isinstance(one, OperationTimeout)), None)
@@ -331,12 +331,12 @@ class SuitePlugin:
         return Died("the target goes on serving after this test", f"{reason}{said}", stream)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> list[BaseException]:
     """An error, and all that it was raised for."""
-    following: BaseException | None = error
-    while following is not None:
-        yield following
-        following = following.__cause__ or following.__context__
+    causes = [error]
+    while (further := causes[-1].__cause__ or causes[-1].__context__) is not None and further not in causes:
+        causes.append(further)
+    return causes
 
 
 def _open_beside(stream: Stream, others: Iterable[Stream]) -> int:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from plugin.conftest import Judge, Run, Serve
+from plugin.conftest import TESTS, Judge, Run, Serve
 
 NONE = "--grpcstream-features=none"
 ORDER = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
@@ -190,3 +190,21 @@ def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: py
     outcomes = result.parseoutcomes()
     assert (outcomes.get("errors"), outcomes.get("passed")) == (1, 2)
     result.stdout.fnmatch_lines(["ORD-1 failed: expected the target goes on serving after this test; actual: *"])
+
+
+@pytest.mark.parametrize("client", ["library", "wire"])
+def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serve: Serve, client: str) -> None:
+    """The limit stands in the warning: grpcio keeps calls beyond it back and never says so."""
+    server = shlex.join([sys.executable, str(TESTS / "wire_servers" / "serve.py"), "--variant", "one-stream"])
+    result = judge(
+        serve(f"exec:{server} --port {{port}}"),
+        "load::test_a_stalled_call_does_not_hold_up_others",
+        "cancellation::test_a_cancel_after_a_response_does_no_harm",
+        "pairing::test_record_is_answered_exactly_once",
+        options=(f"--grpcstream-client={client}", "--grpcstream-features=repeat", "--grpcstream-timeout=1"),
+    )
+    assert result.ret == pytest.ExitCode.OK
+    outcomes = result.parseoutcomes()
+    assert (outcomes["xfailed"], "failed" in outcomes) == (2, False)
+    for name in ("CANCEL-5", "FLOW-6"):
+        result.stdout.fnmatch_lines([f"warning {name}: *SETTINGS_MAX_CONCURRENT_STREAMS is 1, and 1 * open*"])
