@@ -103,7 +103,7 @@ def ended_ok(stream: Stream) -> None:
 
 
 def same(stream: Stream, actual: Sequence[Point | None], expected: Sequence[Point | None], what: str) -> None:
-    """Two sequences of responses are equal; the message shows the first difference."""
+    """Two sequences of responses are equal; the message shows the first difference, and how too few ended."""
     if list(actual) == list(expected):
         return
     place = next(
@@ -115,9 +115,11 @@ def same(stream: Stream, actual: Sequence[Point | None], expected: Sequence[Poin
         shown = ", ".join(_show(point) for point in points[place : place + _SHOWN])
         return (shown or "nothing more") + (", ..." if len(points) > place + _SHOWN else "")
 
+    cut_short = stream.status is not None and len(actual) < len(expected)
     raise Failure(
         f"{what}: {len(expected)} in all, from number {place} on {around(expected)}",
-        f"{len(actual)} in all, from number {place} on {around(actual)}",
+        f"{len(actual)} in all, from number {place} on {around(actual)}"
+        + (f"; the RPC ended with {stream.status}" if cut_short else ""),
         stream,
     )
 

@@ -57,6 +57,17 @@ class ListSkipsOne(Core):
             yield response(point.name, point.value + number)
 
 
+class ListBreaksOff(Core):
+    """Ends every List with an error after two responses, however many were asked for."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Two responses and no more."""
+        point = self.point(request, context)
+        for number in (0, 1):
+            yield response(point.name, point.value + number)
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the hop is gone")
+
+
 class WrongForGrpcio(ListSkipsOne):
     """Leaves out one number in every List of a client that is grpcio."""
 

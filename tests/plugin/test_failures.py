@@ -208,3 +208,12 @@ def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serv
     assert (outcomes["xfailed"], "failed" in outcomes) == (2, False)
     for name in ("CANCEL-5", "FLOW-6"):
         result.stdout.fnmatch_lines([f"warning {name}: *SETTINGS_MAX_CONCURRENT_STREAMS is 1, and 1 * open*"])
+
+
+def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge, serve: Serve) -> None:
+    """Whether a hop reset the stream or the server thought that it was done is the first thing to know."""
+    test = "ordering::test_list_repeats_as_often_as_it_was_asked_to[library-1000]"
+    result = judge(serve("plugin.servicers:ListBreaksOff"), test, options=("--grpcstream-features=repeat",))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    end = "the RPC ended with UNAVAILABLE 'the hop is gone'"
+    result.stdout.fnmatch_lines([f"actual       2 in all, from number 2 on nothing more; {end}"])
