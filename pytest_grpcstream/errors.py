@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from pytest_grpcstream.clients.base import Stream
     from pytest_grpcstream.values import Status
 
-ADVISED_STREAMS: Final = 100
-"""The least number of concurrent streams that RFC 9113, section 6.5.2, advises a server to allow."""
+FEW_STREAMS: Final = range(1, 100)
+"""Limits of concurrent streams below what RFC 9113, section 6.5.2, advises; a server that allows none serves nobody."""
 
 
 class Error(Exception):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_grpcstream.errors import (
-    ADVISED_STREAMS,
+    FEW_STREAMS,
     Died,
     Inconclusive,
     NoRoom,
@@ -305,7 +305,7 @@ class SuitePlugin:
             return None
         beside = _open_beside(late.stream, streams_of(item))
         limit = self._run.stream_limit(kept) if beside else None
-        if limit is None or limit > beside or limit >= ADVISED_STREAMS:
+        if limit is None or limit not in FEW_STREAMS or limit > beside:
             return None
         seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
         return NoRoom(late.expected, seen, late.stream)

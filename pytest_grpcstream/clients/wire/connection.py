@@ -39,7 +39,7 @@ from pytest_grpcstream.clients.wire.records import FrameRecord, WireTimeline
 from pytest_grpcstream.clients.wire.rules import Violations
 from pytest_grpcstream.clients.wire.tape import Tape
 from pytest_grpcstream.clients.wire.transport import dial
-from pytest_grpcstream.errors import ADVISED_STREAMS, NoRoom, OperationTimeout, TargetError
+from pytest_grpcstream.errors import FEW_STREAMS, NoRoom, OperationTimeout, TargetError
 
 _PLAIN_OPTIONS: Final = WireOptions()
 
@@ -353,7 +353,7 @@ class Connection:
 
         if not self.wait(free, self.timeout) and core.closed is None:
             limit = core.server.max_streams
-            crowded = NoRoom if limit is not None and limit < ADVISED_STREAMS else OperationTimeout
+            crowded = NoRoom if limit in FEW_STREAMS else OperationTimeout
             raise crowded(
                 f"room for one more stream within {self.timeout:g} s",
                 f"SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {core.open_streams} streams are open",

@@ -8,7 +8,7 @@ import pytest
 
 from clients.wire.peers import Frame, Peer, hold, scripted
 from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, SettingCodes, WireClient
-from pytest_grpcstream.errors import NoRoom
+from pytest_grpcstream.errors import NoRoom, OperationTimeout
 from pytest_grpcstream.values import EOF, Code
 
 Connect = Callable[..., WireClient]
@@ -145,6 +145,21 @@ def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
         for stream in (second, third):
             stream.close_send()
             assert stream.end().ok
+
+
+def test_a_server_that_allows_no_stream_is_not_excused(connected: Connect) -> None:
+    """Few streams are a choice; none at all serves nobody."""
+
+    def script(peer: Peer) -> None:
+        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 0)])
+        hold(peer)
+
+    with scripted(script) as address:
+        client = connected(address)
+        client.connect().timeout = 0.2
+        with pytest.raises(OperationTimeout, match="SETTINGS_MAX_CONCURRENT_STREAMS is 0") as raised:
+            client.route()
+        assert not isinstance(raised.value, NoRoom)
 
 
 def test_a_test_may_open_more_streams_than_allowed(connected: Connect) -> None:
