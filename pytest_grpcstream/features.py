@@ -208,18 +208,22 @@ def _succeeds(exchange: Callable[[Client], None], connect: Callable[[], Client])
     return False
 
 
+def _answers(question: Callable[[Client], bool], connect: Callable[[], Client]) -> bool:
+    """Whether a question is answered with yes; where no RPC can be opened to ask it, it is not."""
+    with connect() as client:
+        try:
+            return question(client)
+        except StreamError:
+            return False
+
+
 def find_features(connect: Callable[[], Client]) -> frozenset[str]:
     """Find out which optional features a target has.
 
     Arguments:
         connect: opens a client on a connection of its own; every probe gets one, so that none spoils the next.
     """
-    found: set[str] = set()
-    for name, question in _PROBES.items():
-        with connect() as client:
-            if question(client):
-                found.add(name)
-    return frozenset(found)
+    return frozenset(name for name, question in _PROBES.items() if _answers(question, connect))
 
 
 def find_traits(connect: Callable[[], Client], features: frozenset[str], *, declared: bool) -> Traits:
@@ -230,10 +234,5 @@ def find_traits(connect: Callable[[], Client], features: frozenset[str], *, decl
         features: the optional features that it has.
         declared: whether they were declared, not found out.
     """
-
-    def probe(question: Callable[[Client], bool]) -> bool:
-        with connect() as client:
-            return question(client)
-
     works = (name for name, exchange in EXCHANGES.items() if _succeeds(exchange, connect))
-    return Traits(features=features, declared=declared, eager=probe(_is_eager), works=frozenset(works))
+    return Traits(features=features, declared=declared, eager=_answers(_is_eager, connect), works=frozenset(works))

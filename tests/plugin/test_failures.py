@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +218,23 @@ def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge,
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     end = "the RPC ended with UNAVAILABLE 'the hop is gone'"
     result.stdout.fnmatch_lines([f"actual       2 in all, from number 2 on nothing more; {end}"])
+
+
+def test_a_server_that_takes_no_call_at_all_is_red(judge: Judge, serve: Serve, tmp_path: Path) -> None:
+    """What the run begins with, to find out about the target, cannot be asked there: that breaks no run."""
+    program = tmp_path / "none.py"
+    program.write_text(
+        "from wire_servers import connection, frames, serve\n"
+        "connection.Connection.SETTINGS = {frames.Setting.MAX_CONCURRENT_STREAMS: 0}\n"
+        "serve.main()\n"
+    )
+    target = serve(f"exec:{shlex.join([sys.executable, str(program)])} --port {{port}}")
+    options = ("--grpcstream-client=wire", "--grpcstream-timeout=0.3")
+    result = judge(target, "pairing", options=options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "PAIR-1 failed: expected room for one more stream *SETTINGS_MAX_CONCURRENT_STREAMS is 0, and 0 streams *",
+            "verdict: NOT conformant: failed: PAIR-1; inconclusive: PAIR-2",
+        ]
+    )
