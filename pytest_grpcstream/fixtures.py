@@ -105,7 +105,7 @@ def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: KeptTar
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = run.connect(_grpcstream_kept, run.kind_of(request.node))
+        client = run.connect(_grpcstream_kept, run.kind_of(request.node), run.patience(request.node))
         clients.append(client)
         use_client(request.node, client)
         return client
@@ -136,12 +136,12 @@ def grpcstream(request: pytest.FixtureRequest, grpcstream_client: str) -> Iterat
 def _client(request: pytest.FixtureRequest, kind: str) -> Client:
     run = Run.of(request.config)
     if kind == "wire":
-        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"))
+        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"), run.patience(request.node))
     from pytest_grpcstream.clients.library import LibraryClient
 
     return LibraryClient(
         request.getfixturevalue("grpcstream_channel"),
-        timeout=run.settings.timeout,
+        timeout=run.patience(request.node),
         metadata=run.metadata(request.getfixturevalue("_grpcstream_kept")),
     )
 
@@ -153,7 +153,7 @@ def grpcstream_wire(request: pytest.FixtureRequest, _grpcstream_kept: KeptTarget
     if "wire" not in run.settings.clients and is_requirement(request.node):
         pytest.skip("not applicable: the run is over the library client only")
     _skip_unless_applicable(request)
-    with run.connect_by_wire(_grpcstream_kept) as client:
+    with run.connect_by_wire(_grpcstream_kept, run.patience(request.node)) as client:
         use_client(request.node, client)
         yield client
 

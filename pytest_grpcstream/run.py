@@ -28,6 +28,11 @@ STRESS: Final = "grpcstream_stress"
 """The marker of a test that runs only if it is asked for by name."""
 OBSERVED: Final = "observed"
 """The name of the property by which a test tells what it saw where a target may do as it likes."""
+HOPELESS: Final = 1.0
+"""Seconds that a requirement waits for an operation at most, where no plain exchange works.
+
+The verdict is red there in any case: hundreds of requirements that each wait their whole time would only delay it.
+"""
 
 _CLIENTS: Final = pytest.StashKey["list[Client]"]()
 _KEPT: Final = pytest.StashKey["KeptTarget"]()
@@ -90,14 +95,27 @@ class Run:
             self._keeper.close()
             self._keeper = None
 
-    def connect(self, kept: KeptTarget, kind: str) -> Client:
-        """A client with a connection of its own: ``library`` or ``wire``."""
+    def patience(self, item: pytest.Item) -> float:
+        """Seconds that one operation of a test may take, so far as it is known which target the test calls."""
+        kept = target_of(item)
+        traits = None if kept is None else self._traits.get((id(kept), self.kind_of(item)))
+        hopeless = is_requirement(item) and traits is not None and not traits.works
+        return min(self.settings.timeout, HOPELESS) if hopeless else self.settings.timeout
+
+    def connect(self, kept: KeptTarget, kind: str, timeout: float | None = None) -> Client:
+        """A client with a connection of its own: ``library`` or ``wire``.
+
+        Arguments:
+            kept: what to connect to.
+            kind: the client.
+            timeout: seconds that one operation may take, if not as long as the settings say.
+        """
         if kind == "wire":
-            return self.connect_by_wire(kept)
+            return self.connect_by_wire(kept, timeout)
         from pytest_grpcstream.clients.library import LibraryClient
 
-        channel = self.open_channel(kept)
-        return LibraryClient(channel, timeout=self.settings.timeout, metadata=self.metadata(kept), owned=True)
+        limit = self.settings.timeout if timeout is None else timeout
+        return LibraryClient(self.open_channel(kept), timeout=limit, metadata=self.metadata(kept), owned=True)
 
     def open_channel(self, kept: KeptTarget) -> grpc.Channel:
         """A channel with a connection of its own, secured as the settings say."""
@@ -125,14 +143,14 @@ class Run:
         # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
         return kept.security if kept.guarded else PLAINTEXT
 
-    def connect_by_wire(self, kept: KeptTarget) -> WireClient:
-        """A wire client; it connects when it is first used."""
+    def connect_by_wire(self, kept: KeptTarget, timeout: float | None = None) -> WireClient:
+        """A wire client; it connects when it is first used. For the timeout see `connect`."""
         from pytest_grpcstream.clients.wire import WireClient
 
         security = self._security_of(kept)
         return WireClient(
             kept.address,
-            timeout=self.settings.timeout,
+            timeout=self.settings.timeout if timeout is None else timeout,
             context=security.context(),
             authority=security.authority,
             metadata=security.metadata,
@@ -169,8 +187,11 @@ class Run:
 
     def told(self, kept: KeptTarget) -> str | None:
         """One line about a target whose traits were found out."""
-        found = next((traits for (which, _), traits in self._traits.items() if which == id(kept)), None)
-        return None if found is None else f"{kept.description}; {found}"
+        found = [traits for (which, _), traits in self._traits.items() if which == id(kept)]
+        if not found:
+            return None
+        hopeless = f"; no plain exchange works, so that nothing is waited for longer than {HOPELESS:g} s"
+        return f"{kept.description}; {found[0]}{'' if all(traits.works for traits in found) else hopeless}"
 
     def kind_of(self, item: pytest.Item) -> str:
         """The client that a test uses, by its parameter or its fixtures."""

@@ -19,6 +19,12 @@ def response(name: str, value: int) -> StreamResponse:
     return StreamResponse(pt=StreamPoint(name=name, value=value))
 
 
+def _wait_for_the_end(context: grpc.ServicerContext) -> None:
+    over = threading.Event()
+    if context.add_callback(over.set):
+        over.wait()
+
+
 class Core:
     """The core of the contract, without any directive."""
 
@@ -137,10 +143,22 @@ class RouteMute(Core):
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
         """Answer nothing."""
-        over = threading.Event()
-        if context.add_callback(over.set):
-            over.wait()
+        _wait_for_the_end(context)
         yield from ()
+
+
+class Mute(RouteMute):
+    """Says nothing to any call."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """Answer nothing."""
+        _wait_for_the_end(context)
+        yield from ()
+
+    def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
+        """Answer nothing."""
+        _wait_for_the_end(context)
+        return StreamResponse()
 
 
 class EverySecondRecord(Core):

@@ -40,6 +40,32 @@ def test_the_suite_waits_no_longer_either(judge: Judge, serve: Serve) -> None:
     result.stdout.fnmatch_lines(["actual *nothing arrived after 0 response(s)"])
 
 
+def test_where_nothing_works_the_suite_waits_less(judge: Judge, serve: Serve) -> None:
+    """The time limit is for servers that may answer yet: one that was mute at the beginning is waited for no longer."""
+    address = serve("plugin.servicers:Mute")
+    result = judge(address, "pairing", options=("--grpcstream-features=none", "--grpcstream-timeout=1.5"))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["grpcstream: *; no plain exchange works, so that nothing is waited for longer than 1 s", "* within 1 s"]
+    )
+    result.stdout.no_fnmatch_line("* within 1.5 s")
+
+
+def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
+    run: Run, pytester: pytest.Pytester, serve: Serve
+) -> None:
+    """What the suite takes for plain need not be what a user's service does."""
+    pytester.makepyfile(
+        """
+        def test_waits(grpcstream_traits, grpcstream):
+            assert not grpcstream_traits.works
+            assert grpcstream.timeout == 1.5
+        """
+    )
+    target = f"--grpcstream-target={serve('plugin.servicers:Mute')}"
+    run(target, "--grpcstream-features=none", "--grpcstream-timeout=1.5", ".").assert_outcomes(passed=1)
+
+
 def test_the_backstop_grows_with_the_timeout(run: Run, pytester: pytest.Pytester, core: str) -> None:
     """Each test of a requirement has a limit of its own, unless the user set one for all."""
     pytester.makepyfile(
