@@ -74,6 +74,13 @@ class NoRoom(OperationTimeout, Deviation):
     """Raised when a server allows fewer concurrent streams than are open, and fewer than RFC 9113 advises (6.5.2)."""
 
 
+class Withdrawn(Deviation):
+    """Raised when a server ended a connection in peace before it took a call on it: a client sends such a call again.
+
+    RFC 9113, section 6.8: streams above the last one that GOAWAY names were not processed.
+    """
+
+
 class StatusError(StreamError):
     """Raised when the RPC ended with a status other than OK, after every response before it was read."""
 

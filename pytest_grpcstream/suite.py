@@ -20,6 +20,7 @@ from pytest_grpcstream.errors import (
     OperationTimeout,
     TargetError,
     Verdict,
+    Withdrawn,
 )
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.run import (
@@ -246,8 +247,8 @@ class SuitePlugin:
         except Exception as error:
             if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
-            if (crowded := self._crowded(item, error)) not in (None, error):
-                raise crowded from error
+            if (excuse := self._crowded(item, error) or self._withdrawn(item, error)) not in (None, error):
+                raise excuse from error
             raise
         if death := self._death(item):
             raise death
@@ -309,6 +310,20 @@ class SuitePlugin:
             return None
         seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
         return NoRoom(late.expected, seen, late.stream)
+
+    def _withdrawn(self, item: pytest.Item, failed: Exception) -> Withdrawn | None:
+        """Whether a call of a test that failed was not taken, because the server ended the connection in peace.
+
+        A server that does no plain exchange at all is not excused.
+        """
+        kept = target_of(item)
+        if kept is None or not isinstance(failed, Verdict) or not self._run.traits(kept, self._run.kind_of(item)).works:
+            return None
+        found = next(((stream, why) for stream in streams_of(item) if (why := stream.withdrawn)), None)
+        if found is None:
+            return None
+        stream, why = found
+        return Withdrawn(failed.expected, f"{failed.actual}; one call was not taken, to be sent again: {why}", stream)
 
     def _death(self, item: pytest.Item) -> Died | None:
         kept = target_of(item)

@@ -353,6 +353,14 @@ class Stream(abc.ABC):
         return None if self._ended is None else self._ended.status
 
     @property
+    def withdrawn(self) -> str | None:
+        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+
+        An application's client sends such an RPC again on another connection, which would show less here.
+        """
+        return None
+
+    @property
     def initial_metadata(self) -> Metadata:
         """The initial metadata: known after `headers` or the end; waits for the headers like `headers`."""
         if self._ended is not None:

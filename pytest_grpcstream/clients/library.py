@@ -11,7 +11,7 @@ from typing import Any, Final
 import grpc
 
 from pytest_grpcstream.clients.base import Client, Ended, Received, Stream
-from pytest_grpcstream.values import Metadata, MetadataValue, Status
+from pytest_grpcstream.values import Code, Metadata, MetadataValue, Status
 
 WAITING: Final = 64
 """Requests that may wait for flow control before `Stream.send` blocks."""
@@ -32,6 +32,8 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
 )
+
+_PEACEFUL_GOAWAY: Final = "GOAWAY received; Error code: 0"
 
 
 class _Requests(Iterator[bytes]):
@@ -155,6 +157,17 @@ class LibraryStream(Stream):
         self._responses = _Responses(self._call)
         if not self._call.add_callback(self._requests.stop):
             self._requests.stop()
+
+    @property
+    def withdrawn(self) -> str | None:
+        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+
+        All that grpcio tells is its own text, which goes with streams above the last one of a GOAWAY with NO_ERROR.
+        """
+        status = self.status
+        if status is None or self.received or status.code != Code.UNAVAILABLE or _PEACEFUL_GOAWAY not in status.message:
+            return None
+        return str(status)
 
     def _write(self, message: bytes, timeout: float) -> bool | None:
         return self._requests.put(message, timeout)

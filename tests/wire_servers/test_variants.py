@@ -40,6 +40,12 @@ WARNED: Final = {
 }
 """What a variant is warned of, because a specification says SHOULD, or because it is usual to do more."""
 
+AT_TIMES: Final = {
+    "ends-in-peace": {"LOAD-1", "LOAD-8", "ORD-7"},
+    "ends-at-once": {"DEADL-13", "LOAD-1", "LOAD-8", "ORD-7"},
+}
+"""What a variant is warned of if a GOAWAY comes while many calls are being opened."""
+
 SKIPPED: Final = {"small-windows": ["not applicable: the windows of the target are smaller than 16384 bytes"]}
 """What does not concern a variant."""
 
@@ -49,11 +55,13 @@ def serve(*options: str) -> str:
     return f"exec:{shlex.join([sys.executable, str(PROGRAM), '--port', '{port}', *options])}"
 
 
-def judged_conformant(outcome: Outcome, warned: Collection[str] = (), skipped: Sequence[str] = ()) -> None:
+def judged_conformant(
+    outcome: Outcome, warned: Collection[str] = (), skipped: Sequence[str] = (), at_times: Collection[str] = ()
+) -> None:
     """The suite checked everything and said nothing against a server, but for the warnings that are known."""
     assert outcome.code == 0, outcome.told()
     assert not outcome.failed, outcome.told()
-    assert set(outcome.warned) == set(warned), outcome.told()
+    assert set(outcome.warned).difference(at_times) == set(warned), outcome.told()
     assert outcome.skipped == list(skipped), outcome.told()
     assert outcome.passed > 0, outcome.told()
 
@@ -71,4 +79,4 @@ def test_what_http2_and_grpc_leave_open_is_not_held_against_a_server(name: str, 
     both = FULL and name not in WIRE_ONLY
     options = () if both else ("--grpcstream-client=wire",)
     outcome = run_suite(serve("--variant", name), tmp_path, *options)
-    judged_conformant(outcome, WARNED.get(name, ()), SKIPPED.get(name, ()))
+    judged_conformant(outcome, WARNED.get(name, ()), SKIPPED.get(name, ()), AT_TIMES.get(name, ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from wire_servers.call import Call
 from wire_servers.connection import Connection
@@ -16,6 +16,8 @@ from wire_servers.stream import Stream
 _SHREDDED: Final = 1024
 """Bytes of a message that go one by one: more would say nothing new, and take minutes."""
 _PADDING: Final = 7
+_REQUESTS: Final = 50
+"""Requests after which a connection ends, where it does."""
 
 
 class OneByteFrames(Stream):
@@ -96,6 +98,40 @@ class ThreeStreams(Connection):
     """A connection carries three calls at a time."""
 
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 3}
+
+
+class EndsInPeace(Connection):
+    """A connection ends after fifty requests, in the way that RFC 9113, section 6.8, advises."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.taken = 0
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take a request; after the fiftieth, take leave."""
+        super().on_request(stream_id, fields, end_stream=end_stream)
+        self.taken += 1
+        if self.taken >= _REQUESTS:
+            self.leave()
+
+    def leave(self) -> None:
+        """Say that the end is near, and which stream is the last when the client has heard that."""
+        self.drain()
+
+
+class EndsAtOnce(EndsInPeace):
+    """The same in one GOAWAY: what comes behind the last stream that it names is passed over."""
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take a request, or let it go by."""
+        if stream_id > self.last:
+            self.note_reset(stream_id)
+        else:
+            super().on_request(stream_id, fields, end_stream=end_stream)
+
+    def leave(self) -> None:
+        """Name the last stream."""
+        self.retire()
 
 
 class ManyContinuations(Connection):
@@ -195,6 +231,8 @@ VARIANTS: Final = {
     "wide-windows": Parts(connection=WideWindows),
     "one-stream": Parts(connection=OneStream),
     "three-streams": Parts(connection=ThreeStreams),
+    "ends-in-peace": Parts(connection=EndsInPeace),
+    "ends-at-once": Parts(connection=EndsAtOnce),
     "many-continuations": Parts(connection=ManyContinuations),
     "no-table": Parts(connection=NoTable),
     "noisy": Parts(connection=Noisy),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import ssl
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, Self
 
 from pytest_grpcstream.clients.base import SERVICE, Client, Stream
-from pytest_grpcstream.clients.wire.connection import Connection
+from pytest_grpcstream.clients.wire.connection import Connection, UsedUpError
 from pytest_grpcstream.clients.wire.cuts import Cut, one_each
 from pytest_grpcstream.clients.wire.fields import Headers, encode_metadata, request_headers, timeout_text
 from pytest_grpcstream.clients.wire.options import WireOptions
@@ -172,10 +173,10 @@ class WireClient(Client):
             grpc_timeout = timeout_text(deadline)
         if headers is None:
             headers = self.request_headers(method, metadata=metadata, grpc_timeout=grpc_timeout)
-        stream = WireStream(
-            connection or self.connect(),
-            method if method.startswith("/") else SERVICE + method,
-            headers,
+        begin = partial(
+            WireStream,
+            path=method if method.startswith("/") else SERVICE + method,
+            headers=headers,
             timeout=self.timeout,
             deadline=deadline,
             cut=self.cut,
@@ -185,6 +186,11 @@ class WireClient(Client):
             hold_window=hold_window,
             shape=shape,
         )
+        try:
+            stream = begin(connection or self.connect(), anyway=connection is not None)
+        except UsedUpError:
+            # A GOAWAY came meanwhile. A server that sends one on each connection at once is not tried for ever.
+            stream = begin(self.connect())
         self._remember(stream)
         return stream
 

@@ -44,6 +44,10 @@ from pytest_grpcstream.errors import FEW_STREAMS, NoRoom, OperationTimeout, Targ
 _PLAIN_OPTIONS: Final = WireOptions()
 
 
+class UsedUpError(Exception):
+    """Raised when a connection takes no more streams, see `Connection.usable`."""
+
+
 class Connection:
     """A connection to a server.
 
@@ -317,6 +321,7 @@ class Connection:
         end_stream: bool = False,
         hold_window: bool | None = None,
         shape: Shape = PLAIN,
+        anyway: bool = True,
     ) -> Exchange:
         """Open a stream with these request headers.
 
@@ -326,14 +331,16 @@ class Connection:
             end_stream: whether HEADERS has END_STREAM, so that the request has no message.
             hold_window: whether the stream's window is not given back, None for what the options say.
             shape: how the header block goes on the wire.
+            anyway: whether it is opened on a connection that takes no more streams, too.
 
         Raises:
+            UsedUpError: the connection takes no more streams.
             OperationTimeout: as many streams as the server allows are open, and none ended in time; as `NoRoom` where
                 the server allows fewer than RFC 9113 advises.
         """
         core = self.core
         with core.changed:
-            self._await_slot()
+            self._await_slot(anyway=anyway)
             exchange = self.outbound.open(headers, timeline, stream_id=stream_id, end_stream=end_stream, shape=shape)
             if hold_window is not None:
                 exchange.holding = hold_window
@@ -344,10 +351,13 @@ class Connection:
                 self._loop.add_deadline(exchange.deadline, exchange.id)
             return exchange
 
-    def _await_slot(self) -> None:
+    def _await_slot(self, *, anyway: bool) -> None:
         core = self.core
 
         def free() -> bool:
+            if not anyway and not self.usable:
+                # Asked under the lock: another thread may have read a GOAWAY since the connection was chosen.
+                raise UsedUpError
             limit = core.server.max_streams
             return not self.options.obey_stream_limit or limit is None or core.open_streams < limit
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from h2.errors import ErrorCodes
 
@@ -22,6 +23,9 @@ from pytest_grpcstream.clients.wire.rules import Violations
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import Code, Metadata, Point, Status
 
+_BY_SERVER: Final = (Origin.GOAWAY, Origin.RST_STREAM, Origin.CONNECTION_CLOSED)
+"""Ends of an RPC that a server gives it which has not taken it."""
+
 
 class WireStream(Stream):
     """An RPC on a `Connection`. One thread may send on it while another one receives.
@@ -34,6 +38,7 @@ class WireStream(Stream):
         deadline: seconds after which this client ends the RPC.
         cut: how the messages that are sent are cut into DATA frames.
         padding: bytes of padding in every DATA frame, None for no PADDED flag.
+        anyway: whether a connection that takes no more streams will do, too.
 
     Attributes:
         connection: the connection.
@@ -57,6 +62,7 @@ class WireStream(Stream):
         end_stream: bool = False,
         hold_window: bool | None = None,
         shape: Shape = PLAIN,
+        anyway: bool = True,
     ) -> None:
         super().__init__(path, timeout=timeout)
         self.timeline = WireTimeline(connection.options.hidden)
@@ -71,6 +77,7 @@ class WireStream(Stream):
             end_stream=end_stream,
             hold_window=hold_window,
             shape=shape,
+            anyway=anyway,
         )
         self._reception = self._exchange.reception
         self._core = connection.core
@@ -93,6 +100,21 @@ class WireStream(Stream):
     def origin(self) -> Origin | None:
         """Where the status comes from, None while the RPC has not ended."""
         return None if self._reception.ended is None else self._reception.ended.origin
+
+    @property
+    def withdrawn(self) -> str | None:
+        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+
+        That is a stream above the last one of a GOAWAY with NO_ERROR, or refused after it, on which nothing came (RFC
+        9113, sections 6.8 and 8.7). A connection on which no stream at all was taken is none that ended in peace.
+        """
+        ended = self.ended
+        peaceful = [one for one in self.connection.goaways if one.code == ErrorCodes.NO_ERROR]
+        if ended is None or ended.origin not in _BY_SERVER or self.response.headers is not None or not peaceful:
+            return None
+        goaway = peaceful[-1]
+        above = self.stream_id > goaway.last_stream_id >= 1
+        return str(goaway) if above or ended.reset_code == ErrorCodes.REFUSED_STREAM else None
 
     @property
     def response(self) -> Response:

@@ -219,6 +219,8 @@ def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connec
         ended = excluded.await_end()
         assert (ended.origin, ended.status.code) == (Origin.GOAWAY, Code.UNAVAILABLE)
         assert "max_age" in ended.status.message
+        assert excluded.withdrawn == "GOAWAY with NO_ERROR b'max_age', last stream 1"
+        assert kept.withdrawn is None
         goaway = client.connection.await_goaway()
         assert goaway is not None
         assert (goaway.last_stream_id, goaway.code, goaway.debug) == (1, 0, b"max_age")
@@ -246,3 +248,47 @@ def test_a_stream_may_be_opened_on_a_connection_that_takes_none(connected: Conne
         with client.open("Route", connection=connection) as stream:
             stream.close_send()
             assert stream.end().ok
+
+
+def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(connected: Connect) -> None:
+    """Another thread may read a GOAWAY between the choice of a connection and the opening of a stream on it."""
+
+    def script(peer: Peer) -> None:
+        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 1)])
+        peer.until(lambda one: one.stream_id == 1)
+        peer.send(FrameType.GOAWAY, payload=(1).to_bytes(4, "big") + bytes(4))
+        hold(peer)
+
+    def second(peer: Peer) -> None:
+        peer.answer(peer.accept())
+        hold(peer)
+
+    with scripted(script, second) as address:
+        client = connected(address)
+        client.connect().await_settings_ack()
+        first = client.route()
+        # Whether the GOAWAY comes before this or while it waits for room, the first connection is not waited for.
+        with client.route() as stream:
+            stream.close_send()
+            assert stream.end().ok
+        assert len(client.connections) == 2
+        assert first.withdrawn is None
+
+
+@pytest.mark.parametrize(
+    ("last", "code"), [(0, ErrorCodes.NO_ERROR), (1, ErrorCodes.PROTOCOL_ERROR)], ids=["nothing taken", "error"]
+)
+def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int, code: int) -> None:
+    """A server that takes no call at all, or finds fault with the client, has not ended the connection in peace."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.until(lambda one: one.stream_id == 3)
+        peer.send(FrameType.GOAWAY, payload=last.to_bytes(4, "big") + int(code).to_bytes(4, "big"))
+        hold(peer)
+
+    with scripted(script) as address:
+        client = connected(address)
+        _, excluded = client.route(), client.route()
+        assert excluded.await_end().origin is Origin.GOAWAY
+        assert excluded.withdrawn is None
