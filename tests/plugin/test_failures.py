@@ -199,16 +199,14 @@ def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serv
     server = shlex.join([sys.executable, str(TESTS / "wire_servers" / "serve.py"), "--variant", "one-stream"])
     result = judge(
         serve(f"exec:{server} --port {{port}}"),
-        "load::test_a_stalled_call_does_not_hold_up_others",
         "cancellation::test_a_cancel_after_a_response_does_no_harm",
         "pairing::test_record_is_answered_exactly_once",
         options=(f"--grpcstream-client={client}", "--grpcstream-features=repeat", "--grpcstream-timeout=1"),
     )
     assert result.ret == pytest.ExitCode.OK
     outcomes = result.parseoutcomes()
-    assert (outcomes["xfailed"], "failed" in outcomes) == (2, False)
-    for name in ("CANCEL-5", "FLOW-6"):
-        result.stdout.fnmatch_lines([f"warning {name}: *SETTINGS_MAX_CONCURRENT_STREAMS is 1, and 1 * open*"])
+    assert (outcomes["xfailed"], "failed" in outcomes) == (1, False)
+    result.stdout.fnmatch_lines(["warning CANCEL-5: *SETTINGS_MAX_CONCURRENT_STREAMS is 1, and 1 * open*"])
 
 
 def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge, serve: Serve) -> None:
