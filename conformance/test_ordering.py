@@ -83,8 +83,7 @@ def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> Non
     words = [str(number) for number in range(MANY)]
     with grpcstream.record() as stream:
         stream.send("!echo 0")
-        for word in words[1:]:
-            stream.send(word, 1)
+        stream.send_all(Point(word, 1) for word in words[1:])
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "every request once")
 
 

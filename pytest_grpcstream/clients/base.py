@@ -158,6 +158,13 @@ class Stream(abc.ABC):
         """Send a request whose serialized bytes are given; otherwise like `send`."""
         return self._send(message, message)
 
+    def send_all(self, points: Iterable[Point]) -> bool:
+        """Send many requests as fast as the server takes them; several of them may share a DATA frame.
+
+        Returns False when the server has ended the RPC before it took them all. Otherwise like `send`.
+        """
+        return all(self.send(point) for point in points)
+
     def _send(self, message: bytes, what: Point | bytes | None) -> bool:
         if self._half_closed:
             raise ValueError("send() after close_send(): this side of the stream is half-closed")

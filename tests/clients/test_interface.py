@@ -201,12 +201,21 @@ def test_the_half_close_comes_behind_everything_that_was_sent(client: Client) ->
         assert stream.sent == 3
 
 
+def test_many_requests_are_all_sent(client: Client) -> None:
+    """How they are packed is the client's business."""
+    with client.record() as stream:
+        assert stream.send_all(Point("abc", number) for number in range(200))
+        assert stream.sent == 200
+        assert stream.close_and_recv() == Point("600", 200)
+
+
 def test_sending_to_an_rpc_that_has_ended_returns_false(client: Client) -> None:
     """Nothing is raised: how it ended is what reading tells."""
     with client.open("/proto.StreamService/Nothing") as stream:
         with pytest.raises(StatusError, match="UNIMPLEMENTED"):
             stream.recv()
         assert not stream.send("late")
+        assert not stream.send_all([Point("late", 1), Point("later", 2)])
         assert stream.sent == 0
 
 

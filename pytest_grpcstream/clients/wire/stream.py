@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from h2.errors import ErrorCodes
 
 from pytest_grpcstream.clients.base import Ended, Received, Stream, encode_request
 from pytest_grpcstream.clients.wire.connection import Connection
-from pytest_grpcstream.clients.wire.cuts import Cut, one_each
+from pytest_grpcstream.clients.wire.cuts import Cut, joined, one_each
 from pytest_grpcstream.clients.wire.ends import Origin, WireEnded
 from pytest_grpcstream.clients.wire.exchange import Piece
 from pytest_grpcstream.clients.wire.fields import Headers
@@ -23,6 +24,8 @@ from pytest_grpcstream.clients.wire.rules import Violations
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import Code, Metadata, Point, Status
 
+_PACK: Final = 64
+"""Requests that `WireStream.send_all` puts into one frame."""
 _BY_SERVER: Final = (Origin.GOAWAY, Origin.RST_STREAM, Origin.CONNECTION_CLOSED)
 """Ends of an RPC that a server gives it which has not taken it."""
 
@@ -244,6 +247,15 @@ class WireStream(Stream):
             core.changed.notify_all()
 
     # Sending ----------------------------------------------------------------------------------------------------
+
+    def send_all(self, points: Iterable[Point]) -> bool:
+        """Send many requests, packed into DATA frames as a library's buffer does whose writes outrun the socket.
+
+        A server may take thousands of small frames that nobody has read yet for an attack (RFC 9113, section 10.5).
+        """
+        rest = iter(points)
+        packs = iter(lambda: list(islice(rest, _PACK)), [])
+        return all(self.send_together(pack, joined) for pack in packs)
 
     def send_last(self, name: str | Point | None, value: int = 0) -> bool:
         """Send a request whose last DATA frame has END_STREAM: it is the half-close too. Otherwise like `send`."""

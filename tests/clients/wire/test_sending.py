@@ -118,6 +118,18 @@ def test_grpclib_takes_padded_frames(grpclib_address: str, connected: Connect) -
         assert stream.close_and_recv() == ("600", 600)
 
 
+def test_many_requests_share_frames(client: WireClient) -> None:
+    """A server may take thousands of small frames for an attack; the order stays."""
+    points = [Point(f"p{number}", number) for number in range(200)]
+    with client.record() as stream:
+        assert stream.send_all(points)
+        stream.close_send()
+        assert stream.end().ok
+        sent = [one for one in stream.frames if one.sent and one.kind == FrameType.DATA]
+        assert len(sent) < 10
+        assert sum(one.length for one in sent) == sum(len(framed(point)) for point in points)
+
+
 # Half-close -----------------------------------------------------------------------------------------------------------
 
 
