@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
-from pytest_grpcstream.clients.wire import Headers, Origin, WireClient, WireStream, cuts, framed
+from pytest_grpcstream.clients.wire import Headers, Origin, SettingCodes, WireClient, WireStream, cuts, framed
 from pytest_grpcstream.clients.wire.cuts import Cut
 from pytest_grpcstream.features import Traits
 
@@ -19,6 +19,9 @@ CUTS: dict[str, Cut] = {
     "prefixes split": cuts.prefix_split,
     "end and next prefix together": cuts.straddling,
 }
+CROWD = 48
+"""Calls that begin in one write; fewer where the server allows fewer."""
+TURNS = 3
 THREE = (Point("first", 1), Point("second " * 20, 2), Point("", 3))
 
 # Both are the client's fault told by the server; which code it is the specification leaves open.
@@ -57,6 +60,43 @@ def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -
             stream.data(message[start:end])
     for stream, text in zip(streams, texts, strict=True):
         verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
+
+
+def crowd(client: WireClient) -> range:
+    """The numbers of calls that are begun in one write."""
+    limit = client.connect().server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, CROWD)
+    return range(min(limit, CROWD))
+
+
+@requirement("ORD-7", needs=("list",))
+def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClient) -> None:
+    # Where a handler keeps its request in a place that it shares, only calls that run side by side can show it.
+    for turn in range(TURNS):
+        points = [Point(f"list {number}.{turn}", number * 1_000_003) for number in crowd(grpcstream_wire)]
+        with grpcstream_wire.connect().corked():
+            streams = [grpcstream_wire.list(point) for point in points]
+        for stream, point in zip(streams, points, strict=True):
+            with stream:
+                verify.list_answer(stream, point)
+
+
+@requirement("ORD-7", needs=("echo", "route"))
+def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+    for turn in range(TURNS):
+        numbers = crowd(grpcstream_wire)
+        points = [[Point(f"route {number}.{turn}", step) for step in range(3)] for number in numbers]
+        with grpcstream_wire.connect().corked():
+            streams = [grpcstream_wire.route() for _ in numbers]
+            for step in range(3):
+                for stream, own in zip(streams, points, strict=True):
+                    stream.send(f"!echo {own[step].name}", step)
+            for stream in streams:
+                stream.close_send()
+        for stream, own in zip(streams, points, strict=True):
+            with stream:
+                verify.greeting(stream, grpcstream_traits)
+                verify.echoes(stream, own)
+                verify.eof(stream)
 
 
 @requirement("EOF-2", needs=("record",))
