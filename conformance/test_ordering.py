@@ -70,8 +70,7 @@ def test_route_answers_every_one_of_many_requests_once(grpcstream: Client, grpcs
         verify.greeting(stream, grpcstream_traits)
         answers: list[Point | None] = []
         for _ in range(0, MANY, BURST):
-            for number in range(BURST):
-                stream.send("many", number)
+            stream.send_all(Point("many", number) for number in range(BURST))
             answers += stream.take(BURST)
         stream.close_send()
         verify.eof(stream)
