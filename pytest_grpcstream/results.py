@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from pytest_grpcstream.hints import hints
@@ -66,6 +66,7 @@ class Results:
         deaths: what is known of targets that died after a test had ended.
         observed: what was seen where a target may do as it likes, by requirement.
         complaints: what is wrong with entries of lists of expected failures that no single test can tell.
+        haste: what is known of time limits that became shorter in the run.
     """
 
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -73,11 +74,20 @@ class Results:
     deaths: dict[str, None] = field(default_factory=dict)
     observed: dict[str, list[str]] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
+    haste: dict[str, None] = field(default_factory=dict)
 
     def copy(self) -> Results:
         """A copy that stays as it is, whatever is added to this one; another thread may make it."""
         observed = {name: list(seen) for name, seen in list(self.observed.items())}
-        return Results(self.verdicts.copy(), self.told.copy(), self.deaths.copy(), observed, list(self.complaints))
+        return replace(
+            self,
+            verdicts=self.verdicts.copy(),
+            told=self.told.copy(),
+            deaths=self.deaths.copy(),
+            observed=observed,
+            complaints=list(self.complaints),
+            haste=self.haste.copy(),
+        )
 
     def counts(self) -> Counter[str]:
         """How many tests came to each verdict."""

@@ -33,6 +33,12 @@ HOPELESS: Final = 1.0
 
 The verdict is red there in any case: hundreds of requirements that each wait their whole time would only delay it.
 """
+SPENT: Final = 60.0
+"""Seconds of waiting in vain, by requirements of severity error that failed, after which the others wait less."""
+HURRIED: Final = 2.0
+"""Seconds that they wait for an operation at most from then on."""
+HASTE: Final = "grpcstream_haste"
+"""The name of the property by which a test tells that those after it wait less."""
 
 _CLIENTS: Final = pytest.StashKey["list[Client]"]()
 _KEPT: Final = pytest.StashKey["KeptTarget"]()
@@ -53,13 +59,20 @@ class Selection:
 
 
 class Run:
-    """The state of one run, kept in `Run.KEY` of the stash of its config."""
+    """The state of one run, kept in `Run.KEY` of the stash of its config.
+
+    Attributes:
+        settings: what the user asked for.
+        selection: the tests of requirements that it is about.
+        spent: seconds that requirements of severity error have waited in vain.
+    """
 
     KEY: Final = pytest.StashKey["Run"]()
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.selection = Selection()
+        self.spent = 0.0
         self._keeper: Keeper | None = None
         self._features: dict[int, frozenset[str]] = {}
         self._traits: dict[tuple[int, str], Traits] = {}
@@ -97,10 +110,14 @@ class Run:
 
     def patience(self, item: pytest.Item) -> float:
         """Seconds that one operation of a test may take, so far as it is known which target the test calls."""
+        limit = self.settings.timeout
+        if not is_requirement(item):
+            return limit
         kept = target_of(item)
         traits = None if kept is None else self._traits.get((id(kept), self.kind_of(item)))
-        hopeless = is_requirement(item) and traits is not None and not traits.works
-        return min(self.settings.timeout, HOPELESS) if hopeless else self.settings.timeout
+        if traits is not None and not traits.works:
+            return min(limit, HOPELESS)
+        return limit if self.spent <= SPENT else min(limit, HURRIED)
 
     def connect(self, kept: KeptTarget, kind: str, timeout: float | None = None) -> Client:
         """A client with a connection of its own: ``library`` or ``wire``.

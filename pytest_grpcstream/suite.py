@@ -13,6 +13,7 @@ import pytest
 
 from pytest_grpcstream.errors import (
     FEW_STREAMS,
+    Deviation,
     Died,
     Inconclusive,
     NoRoom,
@@ -24,6 +25,7 @@ from pytest_grpcstream.errors import (
 )
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.run import (
+    HASTE,
     STRESS,
     Run,
     Selection,
@@ -240,11 +242,13 @@ class SuitePlugin:
         if not is_requirement(item):
             return (yield)
         self._require_exchanges(item)
+        began = time.monotonic()
         try:
             result = yield
         except NotApplicable as reason:
             pytest.skip(f"not applicable: {reason}")
         except Exception as error:
+            self._note_waiting(item, error, time.monotonic() - began)
             if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
             if (excuse := self._crowded(item, error) or self._withdrawn(item, error)) not in (None, error):
@@ -253,6 +257,18 @@ class SuitePlugin:
         if death := self._death(item):
             raise death
         return result
+
+    def _note_waiting(self, item: pytest.Item, failed: Exception, seconds: float) -> None:
+        """Add up how long a run that is red already has waited for what does not come."""
+        requirement = requirement_of(item)
+        red = requirement is not None and requirement.severity == "error" and not isinstance(failed, Deviation)
+        before = self._run.patience(item)
+        if not red or seconds < before:
+            return
+        self._run.spent += seconds
+        if (limit := self._run.patience(item)) < before:
+            told = f"after {self._run.spent:.0f} s of waiting in vain, nothing was waited for longer than {limit:g} s"
+            item.user_properties.append((HASTE, told))
 
     def _require_exchanges(self, item: pytest.Item) -> None:
         """Leave a requirement open that is observed by an exchange which this target cannot do at all."""

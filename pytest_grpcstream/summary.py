@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.run import OBSERVED, Run
+from pytest_grpcstream.run import HASTE, OBSERVED, Run
 
 if TYPE_CHECKING:
     from pytest_grpcstream.expectations import Failing
@@ -42,6 +42,8 @@ class SummaryPlugin:
         for name, value in report.user_properties:
             if name == "grpcstream_death":
                 self.results.deaths[str(value)] = None
+            elif name == HASTE:
+                self.results.haste[str(value)] = None
             elif name == OBSERVED and report.when == "call" and entry is not None:
                 self.results.observed.setdefault(entry["id"], []).append(str(value))
 
@@ -97,6 +99,7 @@ class SummaryPlugin:
         yield from self._differences()
         yield from self._disagreements()
         yield from self.results.deaths
+        yield from self.results.haste
         yield from (f"expected failure: {complaint}" for complaint in self.results.complaints)
         yield from (f"hint: {hint}" for hint in self.results.hints())
         yield from self._coverage()

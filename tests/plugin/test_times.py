@@ -66,6 +66,40 @@ def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
     run(target, "--grpcstream-features=none", "--grpcstream-timeout=1.5", ".").assert_outcomes(passed=1)
 
 
+def test_a_run_that_has_waited_long_in_vain_waits_less(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """It is red already; that the others take their whole time as well would only make it late."""
+    pytester.makepyfile(
+        """
+        import pytest
+        from pytest_grpcstream.run import Run
+
+        @pytest.fixture(scope="module", autouse=True)
+        def _nearly_a_minute(pytestconfig):
+            Run.of(pytestconfig).spent = 58.0
+
+        @pytest.mark.grpcstream_requirement("HALF-4")
+        @pytest.mark.parametrize("number", range(2))
+        def test_waits(grpcstream, number):
+            with grpcstream.route() as stream:
+                stream.send("anybody there")
+                stream.recv()
+
+        def test_of_my_own(grpcstream):
+            assert grpcstream.timeout == 3
+        """
+    )
+    target = f"--grpcstream-target={serve('plugin.servicers:RouteMute')}"
+    result = run(target, "--grpcstream-client=wire", "--grpcstream-features=none", "--grpcstream-timeout=3", ".")
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*expected a response or the end of the stream within 3 s*",
+            "*expected a response or the end of the stream within 2 s*",
+            "after 61 s of waiting in vain, nothing was waited for longer than 2 s",
+        ]
+    )
+
+
 def test_the_backstop_grows_with_the_timeout(run: Run, pytester: pytest.Pytester, core: str) -> None:
     """Each test of a requirement has a limit of its own, unless the user set one for all."""
     pytester.makepyfile(
