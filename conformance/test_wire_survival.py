@@ -18,6 +18,8 @@ requirement = pytest.mark.grpcstream_requirement
 
 SILENT = 50
 """Connections that say nothing or not enough."""
+AGAIN = 3
+"""Times that a fault is tried again which has harmed another call."""
 LOSSES = 10
 """Connections that are lost in each of the ways."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -182,7 +184,19 @@ def neighbour_survives(client: WireClient, traits: Traits, fault: Callable[[Wire
 @requirement("ROBUST-18", needs=("duplex",))
 def test_a_fault_of_grpc_leaves_other_calls_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
     def check(client: WireClient, fault: Callable[[WireClient], object]) -> None:
-        neighbour_survives(client, grpcstream_traits, fault)
+        def attempt() -> Verdict | None:
+            try:
+                neighbour_survives(client.fresh(), grpcstream_traits, fault)
+            except Verdict as verdict:
+                return verdict
+            return None
+
+        if (seen := attempt()) is None:
+            return
+        # A race in a server's library, which the author of the service can do nothing about, is told and no more.
+        if not all(attempt() for _ in range(AGAIN)):
+            raise Deviation(seen.expected, f"{seen.actual}; not every time", seen.stream)
+        raise seen
 
     each(grpcstream_wire, grpcstream_traits, OF_GRPC, check)
 
