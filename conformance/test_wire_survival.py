@@ -18,8 +18,6 @@ requirement = pytest.mark.grpcstream_requirement
 
 SILENT = 50
 """Connections that say nothing or not enough."""
-AGAIN = 3
-"""Times that a fault is tried again which has harmed another call."""
 LOSSES = 10
 """Connections that are lost in each of the ways."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -132,9 +130,16 @@ def oversize(client: WireClient) -> None:
         stream.reset(ErrorCodes.CANCEL)
 
 
+def no_protobuf(client: WireClient) -> None:
+    """Send a request that does not parse, and leave the request stream open."""
+    with client.open("Record") as stream:
+        stream.write(BAD_PROTOBUF)
+        outcome(stream)
+
+
 OF_GRPC: dict[str, Callable[[WireClient], object]] = {
     "an unknown method": unknown_method,
-    "no protobuf": lambda client: outcome(asked(client, data=BAD_PROTOBUF)),
+    "no protobuf": no_protobuf,
     "a compressed flag": lambda client: outcome(asked(client, data=framed(b"flag", compressed=1))),
     "half a message": lambda client: outcome(asked(client, data=framed(b"half", length=8))),
     "too much announced": oversize,
@@ -184,19 +189,7 @@ def neighbour_survives(client: WireClient, traits: Traits, fault: Callable[[Wire
 @requirement("ROBUST-18", needs=("duplex",))
 def test_a_fault_of_grpc_leaves_other_calls_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
     def check(client: WireClient, fault: Callable[[WireClient], object]) -> None:
-        def attempt() -> Verdict | None:
-            try:
-                neighbour_survives(client.fresh(), grpcstream_traits, fault)
-            except Verdict as verdict:
-                return verdict
-            return None
-
-        if (seen := attempt()) is None:
-            return
-        # A race in a server's library, which the author of the service can do nothing about, is told and no more.
-        if not all(attempt() for _ in range(AGAIN)):
-            raise Deviation(seen.expected, f"{seen.actual}; not every time", seen.stream)
-        raise seen
+        neighbour_survives(client, grpcstream_traits, fault)
 
     each(grpcstream_wire, grpcstream_traits, OF_GRPC, check)
 
@@ -211,3 +204,15 @@ def test_a_fault_of_http2_leaves_other_calls_alone(grpcstream_wire: WireClient, 
             raise Deviation(verdict.expected, verdict.actual, verdict.stream) from verdict
 
     each(grpcstream_wire, grpcstream_traits, OF_HTTP2, check)
+
+
+@requirement("ROBUST-18", needs=("duplex",))
+def test_a_last_request_that_is_no_protobuf_leaves_other_calls_alone(
+    grpcstream_wire: WireClient, grpcstream_traits: Traits
+) -> None:
+    try:
+        neighbour_survives(grpcstream_wire, grpcstream_traits, lambda client: outcome(asked(client, data=BAD_PROTOBUF)))
+    except Verdict as verdict:
+        # A server may find the fault while it handles the half-close. grpc-java then answers twice, in a race, and its
+        # HTTP/2 ends the connection for it, which no author of a service can mend.
+        raise Deviation(verdict.expected, verdict.actual, verdict.stream) from verdict
