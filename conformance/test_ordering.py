@@ -46,8 +46,7 @@ def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client
     distinct = [number - number // 50 for number in range(500)]
     words = [f"{number}:{'x' * (number * 37 % 600)}" for number in distinct]
     with grpcstream.record() as stream:
-        for word in words:
-            stream.send(f"!echo {word}")
+        stream.send_all(Point(f"!echo {word}", 0) for word in words)
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all requests in order")
 
 
@@ -57,8 +56,7 @@ def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream
         verify.greeting(stream, grpcstream_traits)
         for start in range(0, 500, BURST):
             burst = [Point(f"text {number}", number * 7 - 500) for number in range(start, start + BURST)]
-            for text, value in burst:
-                stream.send(f"!echo {text}", value)
+            stream.send_all(Point(f"!echo {text}", value) for text, value in burst)
             verify.echoes(stream, burst)
         stream.close_send()
         verify.eof(stream)
@@ -152,8 +150,7 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_tra
     def recording(number: int) -> None:
         words = [f"record {number}.{turn}" for turn in range(20)]
         with grpcstream.record() as stream:
-            for word in words:
-                stream.send(f"!echo {word}" if echo else word)
+            stream.send_all(Point(f"!echo {word}" if echo else word, 0) for word in words)
             got = verify.only_answer(stream)
             if echo:
                 verify.same(stream, [got], [Point(",".join(words), len(words))], "its own requests")

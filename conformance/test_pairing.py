@@ -27,8 +27,7 @@ def test_record_is_answered_exactly_once(grpcstream: Client, count: int) -> None
 def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
         # Some hundred, since a server may take a number of requests for enough.
-        for number, name in enumerate(("not yet", "", "not yet") * 150):
-            stream.send(name, number)
+        stream.send_all(Point(name, number) for number, name in enumerate(("not yet", "", "not yet") * 150))
         verify.silent(stream, grpcstream_quiet, "the client has not half-closed")
         verify.only_answer(stream)
 

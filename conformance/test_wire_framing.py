@@ -19,7 +19,7 @@ CUTS: dict[str, Cut] = {
     "prefixes split": cuts.prefix_split,
     "end and next prefix together": cuts.straddling,
 }
-CROWD = 48
+CROWD = 32
 """Calls that begin in one write; fewer where the server allows fewer."""
 TURNS = 3
 THREE = (Point("first", 1), Point("second " * 20, 2), Point("", 3))

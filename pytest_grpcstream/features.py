@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pytest_grpcstream.clients.base import Client, Stream
-from pytest_grpcstream.errors import OperationTimeout, StreamError, Verdict
+from pytest_grpcstream.errors import OperationTimeout, StreamError, TargetError, Verdict
 from pytest_grpcstream.settings import FEATURES
 from pytest_grpcstream.values import EOF, Code, Metadata, Point
 from pytest_grpcstream.verify import EXCHANGES
@@ -194,45 +194,66 @@ def _is_eager(client: Client) -> bool:
             return False
 
 
-def _succeeds(exchange: Callable[[Client], None], connect: Callable[[], Client]) -> bool:
-    """Whether an exchange works at all: one that only fails now and then is for the requirements to judge."""
-    for _ in range(_TRIES):
-        try:
-            with connect() as client:
-                exchange(client)
-        except OperationTimeout:
-            return False
-        except Verdict:
-            continue
-        return True
-    return False
+class Prober:
+    """Asks a target what it can do.
 
+    A target that dies of a question has answered it with no, if it can be started again for the next.
 
-def _answers(question: Callable[[Client], bool], connect: Callable[[], Client]) -> bool:
-    """Whether a question is answered with yes; where no RPC can be opened to ask it, it is not."""
-    with connect() as client:
+    Arguments:
+        connect: opens a client on a connection of its own; every question gets one, so that none spoils the next.
+        revive: after an error of the target: whether it had died and can be asked again.
+    """
+
+    def __init__(self, connect: Callable[[], Client], revive: Callable[[], bool] = lambda: False) -> None:
+        self._connect = connect
+        self._revive = revive
+
+    def features(self) -> frozenset[str]:
+        """Find out which optional features the target has.
+
+        Raises:
+            TargetError: it is not there, or died and cannot be started again.
+        """
+        return frozenset(name for name, question in _PROBES.items() if self._answers(question))
+
+    def traits(self, features: frozenset[str], *, declared: bool) -> Traits:
+        """Find out what the target is like by this kind of client.
+
+        Arguments:
+            features: the optional features that it has.
+            declared: whether they were declared, not found out.
+
+        Raises:
+            TargetError: it is not there, or died and cannot be started again.
+        """
+        works = frozenset(name for name, exchange in EXCHANGES.items() if self._succeeds(exchange))
+        return Traits(features=features, declared=declared, eager=self._answers(_is_eager), works=works)
+
+    def _succeeds(self, exchange: Callable[[Client], None]) -> bool:
+        """Whether an exchange works at all: one that only fails now and then is for the requirements to judge."""
+        for _ in range(_TRIES):
+            try:
+                with self._connect() as client:
+                    exchange(client)
+            except OperationTimeout:
+                return False
+            except Verdict:
+                continue
+            except TargetError:
+                if not self._revive():
+                    raise
+                continue
+            return True
+        return False
+
+    def _answers(self, question: Callable[[Client], bool]) -> bool:
+        """Whether a question is answered with yes; where no RPC can be opened to ask it, it is not."""
         try:
-            return question(client)
+            with self._connect() as client:
+                return question(client)
         except StreamError:
             return False
-
-
-def find_features(connect: Callable[[], Client]) -> frozenset[str]:
-    """Find out which optional features a target has.
-
-    Arguments:
-        connect: opens a client on a connection of its own; every probe gets one, so that none spoils the next.
-    """
-    return frozenset(name for name, question in _PROBES.items() if _answers(question, connect))
-
-
-def find_traits(connect: Callable[[], Client], features: frozenset[str], *, declared: bool) -> Traits:
-    """Find out what a target is like by one kind of client.
-
-    Arguments:
-        connect: opens a client on a connection of its own.
-        features: the optional features that it has.
-        declared: whether they were declared, not found out.
-    """
-    works = (name for name, exchange in EXCHANGES.items() if _succeeds(exchange, connect))
-    return Traits(features=features, declared=declared, eager=_answers(_is_eager, connect), works=frozenset(works))
+        except TargetError:
+            if not self._revive():
+                raise
+            return False

@@ -95,6 +95,21 @@ class KeptTarget:
             self.deaths += 1
         return reason
 
+    def revive(self) -> bool:
+        """Whether the target had died, and is started again at its next use.
+
+        A process that is about to die may accept connections for a moment yet.
+        """
+        due = time.monotonic() + GONE
+        while self.restartable:
+            if self.gone() is not None:
+                self.forget()
+                return True
+            if time.monotonic() > due:
+                break
+            time.sleep(0.05)
+        return False
+
     def forget(self) -> None:
         """Let go of a dead target, so that its next use starts it again."""
         if self._running is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -183,19 +183,16 @@ class Run:
 
     def traits(self, kept: KeptTarget, kind: str) -> Traits:
         """What a target is like by one kind of client, found out at the first call."""
-        from pytest_grpcstream.features import find_features, find_traits
+        from pytest_grpcstream.features import Prober
 
+        declared = self.settings.features
         if id(kept) not in self._features:
-            declared = self.settings.features
             first = self.settings.clients[0]
-            self._features[id(kept)] = (
-                find_features(lambda: self.connect(kept, first)) if declared is None else declared
-            )
+            prober = Prober(partial(self.connect, kept, first), kept.revive)
+            self._features[id(kept)] = prober.features() if declared is None else declared
         if (id(kept), kind) not in self._traits:
-            declared_at_all = self.settings.features is not None
-            self._traits[id(kept), kind] = find_traits(
-                lambda: self.connect(kept, kind), self._features[id(kept)], declared=declared_at_all
-            )
+            prober = Prober(partial(self.connect, kept, kind), kept.revive)
+            self._traits[id(kept), kind] = prober.traits(self._features[id(kept)], declared=declared is not None)
         return self._traits[id(kept), kind]
 
     def known_features(self, kept: KeptTarget | None) -> frozenset[str] | None:

@@ -138,6 +138,14 @@ class ExitsWithoutPoint(Core):
         return super().point(request, context)
 
 
+class ExitsOnList(Core):
+    """The whole process ends at every List."""
+
+    def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+        """End."""
+        os._exit(7)
+
+
 class RouteMute(Core):
     """Reads what comes on a Route, and says nothing until the client is gone."""
 

@@ -194,6 +194,20 @@ def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: py
 
 
 @pytest.mark.parametrize("client", ["library", "wire"])
+def test_a_target_that_dies_of_the_first_questions_is_judged(judge: Judge, client: str) -> None:
+    """What a run begins with to find out about the target is no test, and may not be the end of all."""
+    result = judge(
+        "plugin.servicers:ExitsOnList",
+        f"{ORDER}[{client}-0]",
+        "pairing::test_record_is_answered_exactly_once",
+        options=(f"--grpcstream-client={client}",),
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes() == {"failed": 1, "passed": 4}
+    result.stdout.fnmatch_lines(["grpcstream: *features found: none*", "ORD-1 failed: *it exited with code 7"])
+
+
+@pytest.mark.parametrize("client", ["library", "wire"])
 def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serve: Serve, client: str) -> None:
     """The limit stands in the warning: grpcio keeps calls beyond it back and never says so."""
     server = shlex.join([sys.executable, str(TESTS / "wire_servers" / "serve.py"), "--variant", "one-stream"])

@@ -184,3 +184,17 @@ class NegativeLengthBlocksTheConnection(Mutant, Connection):
         """Deliver, and look at the length of what begins a stream."""
         self.blocked = stream.received == 0 and first_message(content) >= 2**31
         super().deliver(stream, frame, content)
+
+
+class UndecodableRequestEndsTheConnection(Mutant, Call):
+    """A request that is no protobuf ends the connection, and not only its own RPC."""
+
+    killed_by = "ROBUST-18"
+    also = frozenset({"WIRE-15"})  # the status is lost with the connection
+
+    def finish(self, code: int, message: str = "") -> None:
+        """End the RPC, or all of them."""
+        if "cannot be decoded" in message:
+            self.stream.connection.fail(ConnectionFault(ErrorCode.INTERNAL_ERROR, message))
+        else:
+            super().finish(code, message)
