@@ -15,6 +15,8 @@ requirement = pytest.mark.grpcstream_requirement
 
 MANY = 10_000
 """Messages in one call: more than any flow-control window or queue of a usual server holds."""
+WIDTH = 250
+"""Characters of a request that is large enough for a DATA frame of its own."""
 BURST = 100
 """Requests that are sent before their answers are read; small enough for every default window."""
 
@@ -77,9 +79,10 @@ def test_route_answers_every_one_of_many_requests_once(grpcstream: Client, grpcs
 
 @requirement("ORD-4", needs=("echo", "record"))
 def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> None:
-    words = [str(number) for number in range(MANY)]
+    # Not short ones: a server may take thousands of tiny frames that it has not read yet for an attack.
+    words = [f"{number:0>{WIDTH}}" for number in range(MANY)]
     with grpcstream.record() as stream:
-        stream.send("!echo 0")
+        stream.send(f"!echo {words[0]}")
         stream.send_all(Point(word, 1) for word in words[1:])
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "every request once")
 
@@ -148,7 +151,7 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_tra
                 verify.list_answer(stream, point)
 
     def recording(number: int) -> None:
-        words = [f"record {number}.{turn}" for turn in range(20)]
+        words = [f"record {number}.{turn}".ljust(WIDTH, ".") for turn in range(20)]
         with grpcstream.record() as stream:
             stream.send_all(Point(f"!echo {word}" if echo else word, 0) for word in words)
             got = verify.only_answer(stream)
