@@ -194,6 +194,12 @@ def _is_eager(client: Client) -> bool:
             return False
 
 
+def _lost(verdict: Verdict) -> bool:
+    """Whether all that is known of an RPC is that its connection was lost, as when the target dies."""
+    status = None if verdict.stream is None else verdict.stream.status
+    return status is not None and status.code == Code.UNAVAILABLE
+
+
 class Prober:
     """Asks a target what it can do.
 
@@ -231,13 +237,15 @@ class Prober:
 
     def _succeeds(self, exchange: Callable[[Client], None]) -> bool:
         """Whether an exchange works at all: one that only fails now and then is for the requirements to judge."""
-        for _ in range(_TRIES):
+        for turn in range(_TRIES):
             try:
                 with self._connect() as client:
                     exchange(client)
             except OperationTimeout:
                 return False
-            except Verdict:
+            except Verdict as verdict:
+                if not turn and _lost(verdict):
+                    self._revive()
                 continue
             except TargetError:
                 if not self._revive():

@@ -180,14 +180,17 @@ class SuitePlugin:
         distributed = config.pluginmanager.hasplugin("dsession") or hasattr(config, "workerinput")
         suite = any(is_requirement(item) for item in session.items)
         if suite and self._run.settings.target is not None and not distributed and not config.option.collectonly:
+            kept: KeptTarget | None = None
             try:
                 kept = self._run.keeper.named(self._run.settings.target)
                 for one in filter(None, (kept, self._run.behind)):
                     for kind in self._run.settings.clients:
                         self._run.traits(one, kind)
             except TargetError as error:
+                reason = kept.gone() if kept is not None and not kept.restartable else None
                 self._run.close()
-                pytest.exit(str(error), returncode=TARGET_MISSING)
+                went = f"the target went away when it was asked what it can do: {reason}"
+                pytest.exit(went if reason else str(error), returncode=TARGET_MISSING)
             reporter = config.pluginmanager.get_plugin("terminalreporter")
             if reporter is not None:
                 reporter.write_line(f"grpcstream: {self._run.told(kept)}")
@@ -306,6 +309,8 @@ class SuitePlugin:
                 return None
             if time.monotonic() - began > self._run.settings.timeout:
                 break  # It hangs: another look would only cost the same time again.
+        if (reason := kept.gone()) is not None:
+            return self._buried(item, kept, reason)  # it was dying, and that took a moment
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Verdict) else ""
         return self._buried(item, kept, f"it still runs, but {seen}{why}")
 

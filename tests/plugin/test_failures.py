@@ -207,6 +207,13 @@ def test_a_target_that_dies_of_the_first_questions_is_judged(judge: Judge, clien
     result.stdout.fnmatch_lines(["grpcstream: *features found: none*", "ORD-1 failed: *it exited with code 7"])
 
 
+def test_an_address_that_dies_of_the_first_questions_is_told(judge: Judge, serve: Serve) -> None:
+    """Nobody can start it again, and it was there at first."""
+    result = judge(serve("plugin.servicers:ExitsOnList"), ORDER, options=("--grpcstream-client=wire",))
+    assert result.ret == 6
+    result.stdout.fnmatch_lines(["! *the target went away when it was asked what it can do: 127.0.0.1:* !"])
+
+
 @pytest.mark.parametrize("client", ["library", "wire"])
 def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serve: Serve, client: str) -> None:
     """The limit stands in the warning: grpcio keeps calls beyond it back and never says so."""
