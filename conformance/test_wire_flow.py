@@ -131,14 +131,19 @@ def test_a_stream_with_a_shut_window_holds_up_no_other(grpcstream_wire: WireClie
 def test_bytes_of_aborted_uploads_are_given_back(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
     connection = grpcstream_wire.connect()
     window = connection.send_window
-    sent = 0
+    sent, together = 0, False
     while sent < min(2 * window, 6_000_000) and connection.usable:
         with grpcstream_wire.open("Record", connection=connection) as stream:
-            stream.send("!abort 0 unread", Code.ABORTED)
-            for _ in range(4):
-                if not stream.send("u" * 12_000, 1):
-                    break
-                sent += 12_000
+            if together := not together:
+                # At once, so that it has come before the server ends the call; the next time some comes behind the end.
+                stream.send_together([Point("!abort 0 unread", Code.ABORTED), *[Point("u" * 12_000, 1)] * 4])
+                sent += 48_000
+            else:
+                stream.send("!abort 0 unread", Code.ABORTED)
+                for _ in range(4):
+                    if not stream.send("u" * 12_000, 1):
+                        break
+                    sent += 12_000
             stream.await_end()
         verify.fail_unless(
             connection.send_window > 0 or connection.wait(lambda: connection.send_window > 0),

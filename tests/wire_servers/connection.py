@@ -50,7 +50,7 @@ class Connection(HeaderBlocks):
         receive_window: what the client may still send on this connection, in bytes of DATA.
         receive_window_of_streams: what it may send on a new stream.
         highest: the stream that the client opened last.
-        last: the last stream that is taken.
+        last_taken: the last stream that is taken; those behind it are refused.
         settings_seen: whether the client's first SETTINGS came.
     """
 
@@ -65,7 +65,7 @@ class Connection(HeaderBlocks):
         self.receive_window_of_streams = DEFAULT_WINDOW
         self._consumed = 0
         self.highest = 0
-        self.last = LARGEST_STREAM_ID
+        self.last_taken = LARGEST_STREAM_ID
         self._preface = PREFACE
         self.settings_seen = False
         self._reset: dict[int, None] = {}
@@ -89,7 +89,7 @@ class Connection(HeaderBlocks):
         for _ in range(len(self._awake)):
             self._awake.popleft().resume()
         self.pump()
-        if self._draining and self.last < LARGEST_STREAM_ID and not self.streams:
+        if self._draining and self.last_taken < LARGEST_STREAM_ID and not self.streams:
             self.close()
 
     def lost(self) -> None:
@@ -115,14 +115,14 @@ class Connection(HeaderBlocks):
 
     def drained(self) -> None:
         """Tell which stream is the last."""
-        if self.open and self.last == LARGEST_STREAM_ID:
+        if self.open and self.last_taken == LARGEST_STREAM_ID:
             self.retire()
 
     def retire(self) -> None:
         """Take no stream after the present ones."""
         self._draining = True
-        self.last = self.highest
-        self.send_goaway(self.last, ErrorCode.NO_ERROR)
+        self.last_taken = self.highest
+        self.send_goaway(self.last_taken, ErrorCode.NO_ERROR)
         self.settle()
 
     # Streams --------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ class Connection(HeaderBlocks):
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
         """Open a stream."""
-        if stream_id > self.last or self.too_many():
+        if stream_id > self.last_taken or self.too_many():
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM)
         try:
             request = request_of(fields)

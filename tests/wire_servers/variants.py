@@ -124,7 +124,7 @@ class EndsAtOnce(EndsInPeace):
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
         """Take a request, or let it go by."""
-        if stream_id > self.last:
+        if stream_id > self.last_taken:
             self.note_reset(stream_id)
         else:
             super().on_request(stream_id, fields, end_stream=end_stream)
