@@ -251,20 +251,25 @@ class SuitePlugin:
         except NotApplicable as reason:
             pytest.skip(f"not applicable: {reason}")
         except Exception as error:
-            self._note_waiting(item, error, time.monotonic() - began)
+            seconds = time.monotonic() - began
             if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
             if (excuse := self._crowded(item, error) or self._withdrawn(item, error)) not in (None, error):
                 raise excuse from error
+            self._note_waiting(item, error, seconds)
             raise
         if death := self._death(item):
             raise death
         return result
 
     def _note_waiting(self, item: pytest.Item, failed: Exception, seconds: float) -> None:
-        """Add up how long a run that is red already has waited for what does not come."""
+        """Add up how long a run that is red already has waited for what does not come.
+
+        With a list of expected failures it need not be red.
+        """
         requirement = requirement_of(item)
-        red = requirement is not None and requirement.severity == "error" and not isinstance(failed, Deviation)
+        serious = requirement is not None and requirement.severity == "error" and not isinstance(failed, Deviation)
+        red = serious and not self._run.settings.expect
         before = self._run.patience(item)
         if not red or seconds < before:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 import pytest
 
@@ -66,28 +67,30 @@ def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
     run(target, "--grpcstream-features=none", "--grpcstream-timeout=1.5", ".").assert_outcomes(passed=1)
 
 
+NEARLY_A_MINUTE: Final = """
+import pytest
+from pytest_grpcstream.run import Run
+
+@pytest.fixture(scope="module", autouse=True)
+def _nearly_a_minute(pytestconfig):
+    Run.of(pytestconfig).spent = 58.0
+
+@pytest.mark.grpcstream_requirement("HALF-4")
+@pytest.mark.parametrize("number", range(2))
+def test_waits(grpcstream, number):
+    with grpcstream.route() as stream:
+        stream.send("anybody there")
+        stream.recv()
+
+def test_of_my_own(grpcstream):
+    assert grpcstream.timeout == 3
+"""
+"""Two tests of a requirement that wait in vain, late in a run, and one of a user's own."""
+
+
 def test_a_run_that_has_waited_long_in_vain_waits_less(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
     """It is red already; that the others take their whole time as well would only make it late."""
-    pytester.makepyfile(
-        """
-        import pytest
-        from pytest_grpcstream.run import Run
-
-        @pytest.fixture(scope="module", autouse=True)
-        def _nearly_a_minute(pytestconfig):
-            Run.of(pytestconfig).spent = 58.0
-
-        @pytest.mark.grpcstream_requirement("HALF-4")
-        @pytest.mark.parametrize("number", range(2))
-        def test_waits(grpcstream, number):
-            with grpcstream.route() as stream:
-                stream.send("anybody there")
-                stream.recv()
-
-        def test_of_my_own(grpcstream):
-            assert grpcstream.timeout == 3
-        """
-    )
+    pytester.makepyfile(NEARLY_A_MINUTE)
     target = f"--grpcstream-target={serve('plugin.servicers:RouteMute')}"
     result = run(target, "--grpcstream-client=wire", "--grpcstream-features=none", "--grpcstream-timeout=3", ".")
     result.assert_outcomes(failed=2, passed=1)
@@ -98,6 +101,19 @@ def test_a_run_that_has_waited_long_in_vain_waits_less(run: Run, pytester: pytes
             "after 61 s of waiting in vain, nothing was waited for longer than 2 s",
         ]
     )
+
+
+def test_a_run_with_a_list_of_expected_failures_takes_its_time(
+    run: Run, pytester: pytest.Pytester, serve: Serve
+) -> None:
+    """It may be green, and shorter limits could make it red."""
+    pytester.makepyfile(NEARLY_A_MINUTE)
+    (pytester.path / "expect.toml").write_text("[[expect]]\nid = 'HALF-4'\nreason = 'within 3 s'\nwhy = 'mute'\n")
+    target = f"--grpcstream-target={serve('plugin.servicers:RouteMute')}"
+    options = ("--grpcstream-client=wire", "--grpcstream-features=none", "--grpcstream-timeout=3")
+    result = run(target, *options, "--grpcstream-expect=expect.toml", ".")
+    result.assert_outcomes(xfailed=2, passed=1)
+    result.stdout.no_fnmatch_line("*waiting in vain*")
 
 
 def test_the_backstop_grows_with_the_timeout(run: Run, pytester: pytest.Pytester, core: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,12 @@ from pytest_grpcstream.errors import NoRoom, OperationTimeout
 from pytest_grpcstream.values import EOF, Code
 
 Connect = Callable[..., WireClient]
+
+
+def answer_one(peer: Peer) -> None:
+    """Take one call, answer it, and stay."""
+    peer.answer(peer.accept())
+    hold(peer)
 
 
 # PING and SETTINGS ------------------------------------------------------------------------------------------------
@@ -209,11 +216,7 @@ def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connec
         peer.answer(1)
         hold(peer)
 
-    def second(peer: Peer) -> None:
-        peer.answer(peer.accept())
-        hold(peer)
-
-    with scripted(script, second) as address:
+    with scripted(script, answer_one) as address:
         client = connected(address)
         kept, excluded = client.route(), client.route()
         ended = excluded.await_end()
@@ -256,18 +259,14 @@ def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(
     def script(peer: Peer) -> None:
         peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 1)])
         peer.until(lambda one: one.stream_id == 1)
+        time.sleep(0.3)  # by then the client has chosen this connection, and waits for room on it
         peer.send(FrameType.GOAWAY, payload=(1).to_bytes(4, "big") + bytes(4))
         hold(peer)
 
-    def second(peer: Peer) -> None:
-        peer.answer(peer.accept())
-        hold(peer)
-
-    with scripted(script, second) as address:
+    with scripted(script, answer_one) as address:
         client = connected(address)
         client.connect().await_settings_ack()
         first = client.route()
-        # Whether the GOAWAY comes before this or while it waits for room, the first connection is not waited for.
         with client.route() as stream:
             stream.close_send()
             assert stream.end().ok
