@@ -50,6 +50,15 @@ def test_values_that_are_no_base64_do_no_harm(
     verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a -bin value that is no base64")
 
 
+@requirement("META-5", needs=("record",))
+def test_a_value_that_is_no_base64_spoils_no_later_one(grpcstream_wire: WireClient) -> None:
+    # HPACK sends the key of the good value by its place in the table, where the bad one put it.
+    for value, told in (("!!!!", "any"), ("q6ur", "a good one"), ("q6urqw", "another good one")):
+        stream = called(grpcstream_wire, with_field(grpcstream_wire, "x-spoiled-bin", value))
+        good = told == "any" or (stream.status is not None and stream.status.ok)
+        verify.fail_unless(good, f"OK for {told}, behind a value that was no base64", str(stream.ended), stream)
+
+
 @requirement("META-7", needs=("record",))
 @pytest.mark.parametrize("value", [b"caf\xe9", b"a\tb"], ids=["0xe9", "tab"])
 def test_values_that_are_no_ascii_are_no_error(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -40,14 +40,20 @@ class Traits:
         features: the optional features that it has, or was declared to have.
         declared: whether the features were declared, not found out.
         eager: whether its Route sends a response before it has read a request.
-        works: the plain exchanges (`verify.EXCHANGES`) that it can do. A requirement that is observed by an exchange
-            which does not work is inconclusive, and what does not work fails in the requirement that asks for it.
+        broken: the plain exchanges (`verify.EXCHANGES`) that it cannot do, and how each failed at last. A requirement
+            that is observed by one of them is inconclusive, and what does not work fails in the requirement that asks
+            for it.
     """
 
     features: frozenset[str]
     declared: bool
     eager: bool
-    works: frozenset[str]
+    broken: Mapping[str, str]
+
+    @property
+    def works(self) -> frozenset[str]:
+        """The plain exchanges that it can do."""
+        return frozenset(EXCHANGES).difference(self.broken)
 
     def __str__(self) -> str:
         present = ", ".join(name for name in FEATURES if name in self.features) or "none"
@@ -232,27 +238,31 @@ class Prober:
         Raises:
             TargetError: it is not there, or died and cannot be started again.
         """
-        works = frozenset(name for name, exchange in EXCHANGES.items() if self._succeeds(exchange))
-        return Traits(features=features, declared=declared, eager=self._answers(_is_eager), works=works)
+        tried = {name: self._failure(exchange) for name, exchange in EXCHANGES.items()}
+        broken = {name: failure for name, failure in tried.items() if failure is not None}
+        return Traits(features=features, declared=declared, eager=self._answers(_is_eager), broken=broken)
 
-    def _succeeds(self, exchange: Callable[[Client], None]) -> bool:
-        """Whether an exchange works at all: one that only fails now and then is for the requirements to judge."""
+    def _failure(self, exchange: Callable[[Client], None]) -> str | None:
+        """How an exchange failed at last, or None: what only fails now and then is for the requirements to judge."""
+        failure = ""
         for turn in range(_TRIES):
             try:
                 with self._connect() as client:
                     exchange(client)
-            except OperationTimeout:
-                return False
+            except OperationTimeout as timeout:
+                return timeout.actual
             except Verdict as verdict:
+                failure = verdict.actual
                 if not turn and _lost(verdict):
                     self._revive()
                 continue
-            except TargetError:
+            except TargetError as error:
+                failure = str(error)
                 if not self._revive():
                     raise
                 continue
-            return True
-        return False
+            return None
+        return failure
 
     def _answers(self, question: Callable[[Client], bool]) -> bool:
         """Whether a question is answered with yes; where no RPC can be opened to ask it, it is not."""

@@ -284,9 +284,11 @@ class SuitePlugin:
         needs = [name for name in needs_of(item) if name not in FEATURES]
         if kept is None or not needs:
             return
-        if broken := [name for name in needs if name not in self._run.traits(kept, self._run.kind_of(item)).works]:
+        failures = self._run.traits(kept, self._run.kind_of(item)).broken
+        if broken := [name for name in needs if name in failures]:
             names = " and ".join(EXCHANGES[name] for name in broken)
-            raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}")
+            how = "; ".join(dict.fromkeys(failures[name] for name in broken))
+            raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}: {how}")
 
     def _unresponsive(self, item: pytest.Item, failed: Exception) -> Died | None:
         """After a failure: whether the target still does the plain exchanges that it could do at first."""

@@ -19,7 +19,7 @@ SHARED = ("-n2",)
 
 GRPCIO_WARNED = frozenset(
     {
-        *("CARD-2", "COMP-4", "EOF-9", "FLOW-9", "META-4", "ROBUST-18", "WIRE-15"),
+        *("CARD-2", "COMP-4", "EOF-9", "FLOW-9", "META-4", "META-5", "ROBUST-18", "WIRE-15"),
         *(f"H2-{number}" for number in (7, 8, 9, 11, 12, 13, 14, 17, 21)),
         *(f"WIRE-{number}" for number in (5, 6, 13, 22, 23, 24)),
     }

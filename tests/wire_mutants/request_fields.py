@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from typing import Any
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
@@ -64,6 +65,28 @@ class BrokenBinaryHangs(Mutant, Call):
         except MalformedError:
             return
         super().begin()
+
+
+class BrokenBinarySpoilsItsKey(Mutant, Connection):
+    """Behind a -bin value that is no base64, every RPC with that key is reset on the connection."""
+
+    killed_by = "META-5"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.spoiled: set[bytes] = set()
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Remember the keys of bad values."""
+        for name, value in fields:
+            if name in self.spoiled:
+                raise StreamFault(stream_id, ErrorCode.PROTOCOL_ERROR)
+            if name.endswith(b"-bin"):
+                try:
+                    binary_values(value)
+                except MalformedError:
+                    self.spoiled.add(name)
+        super().on_request(stream_id, fields, end_stream=end_stream)
 
 
 class NoAsciiKills(Mutant, Connection):
