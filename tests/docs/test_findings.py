@@ -44,3 +44,10 @@ def test_every_smallest_form_has_its_timeline() -> None:
             assert f"\n### {requirement} on {gate}\n" in page
         for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE):
             assert f"\ndef {name}(" in page
+
+
+def test_every_timeline_is_linked_by_its_finding() -> None:
+    """The anchors are those that GitHub makes of the headings."""
+    headings = re.findall(r"^### (.+)$", TIMELINES.read_text(encoding="utf-8"), re.MULTILINE)
+    linked = re.findall(r"timelines\.md#([\w-]+)\)", FINDINGS.read_text(encoding="utf-8"))
+    assert sorted(linked) == sorted(heading.lower().replace(" ", "-") for heading in headings)
