@@ -25,6 +25,14 @@ _HINTS: Final = {
         "a hop loses trailers: it does not carry them on, or ends the stream with DATA in their place; reverse proxies "
         "written in Go do the latter to responses without a message, in Caddy with flush_interval -1"
     ),
+    r"Received RST_STREAM with error code 8\b": (
+        "where the wire client passes, RST_STREAM(CANCEL) stands behind a complete response, in the place of NO_ERROR, "
+        "and clients on C-core give the response up; HAProxy does so before 3.2, Rust's h2 before 0.3.14"
+    ),
+    r"metadata: illegal base64 encoding": (
+        "a hop joins the values of one key by a comma, as it may, and grpcio behind it takes no joined binary values, "
+        "nor good ones of that key on that connection afterwards"
+    ),
 }
 
 

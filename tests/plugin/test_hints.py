@@ -1,4 +1,4 @@
-"""Hints: what the failures of a proxy that is set up wrongly come from."""
+"""Hints: what failures through a proxy often come from."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import pytest
 
 from pytest_grpcstream.hints import hints
 
-# As the suite told them through nginx 1.22, HAProxy 2.6 and Caddy 2.11, each with one mistake in its configuration.
+# As the suite told them through nginx 1.22, HAProxy 2.6, Caddy 2.11 and Apache 2.4.
 NGINX = r"the RPC ended with UNKNOWN 'HTTP status 0, and the body b\'\x00\x00\x18\x04\x00\x00\x00\x00\x00\'"
 HAPROXY = "the RPC ended with UNAVAILABLE 'HTTP status 502, content-type text/html, and the body ...'"
 CADDY = "no grpc-status in a response with HTTP status 200, content-type (none)"
+RESET = "CANCELLED 'Stream removed (RST_STREAM (Received RST_STREAM with error code 8))'"
+JOINED = "INTERNAL \"Error parsing 'x-grpc-test-echo-trailing-bin' metadata: illegal base64 encoding\""
 TRAILERS = "no grpc-status in a response with HTTP status 200, content-type application/grpc"
 
 
 @pytest.mark.parametrize(
     ("reason", "word"),
-    [(NGINX, "grpc_pass"), (HAPROXY, "proto h2"), (CADDY, "--grpcstream-authority"), (TRAILERS, "flush_interval")],
-    ids=["nginx", "haproxy", "caddy", "trailers"],
+    [
+        (NGINX, "grpc_pass"),
+        (HAPROXY, "proto h2"),
+        (CADDY, "--grpcstream-authority"),
+        (TRAILERS, "flush_interval"),
+        (RESET, "NO_ERROR"),
+        (JOINED, "comma"),
+    ],
+    ids=["nginx", "haproxy", "caddy", "trailers", "reset", "joined"],
 )
 def test_a_mistake_is_named_once(reason: str, word: str) -> None:
     """However many tests fail by it, there is one hint, which says how many do."""
