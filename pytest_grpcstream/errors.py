@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 FEW_STREAMS: Final = range(1, 100)
 """Limits of concurrent streams below what RFC 9113, section 6.5.2, advises; a server that allows none serves nobody."""
+MANY_RESETS: Final = 20
+"""Streams reset on a connection from which on a server may take the client for an attacker: the lowest usual limit."""
 
 
 class Error(Exception):
@@ -78,6 +80,13 @@ class Withdrawn(Deviation):
     """Raised when a server ended a connection in peace before it took a call on it: a client sends such a call again.
 
     RFC 9113, section 6.8: streams above the last one that GOAWAY names were not processed.
+    """
+
+
+class Alarmed(Deviation):
+    """Raised when a server ended a connection by ENHANCE_YOUR_CALM, because the test had reset many streams on it.
+
+    RFC 9113, section 10.5: what a server takes for an attack is its own to choose.
     """
 
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_grpcstream.errors import (
-    FEW_STREAMS,
     Deviation,
     Died,
     Inconclusive,
-    NoRoom,
     NotApplicable,
-    OperationTimeout,
     TargetError,
     Verdict,
-    Withdrawn,
 )
 from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.excuses import excuse
 from pytest_grpcstream.run import (
     HASTE,
     STRESS,
@@ -40,7 +36,6 @@ from pytest_grpcstream.run import (
 from pytest_grpcstream.settings import CLIENTS, FEATURES
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.base import Stream
     from pytest_grpcstream.keeper import KeptTarget
 
 PACKAGE: Final = "pytest_grpcstream/conformance"
@@ -254,8 +249,8 @@ class SuitePlugin:
             seconds = time.monotonic() - began
             if death := self._death(item) or self._unresponsive(item, error):
                 raise death from error
-            if (excuse := self._crowded(item, error) or self._withdrawn(item, error)) not in (None, error):
-                raise excuse from error
+            if (found := excuse(self._run, item, error)) not in (None, error):
+                raise found from error
             self._note_waiting(item, error, seconds)
             raise
         if death := self._death(item):
@@ -321,38 +316,6 @@ class SuitePlugin:
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Verdict) else ""
         return self._buried(item, kept, f"it still runs, but {seen}{why}")
 
-    def _crowded(self, item: pytest.Item, failed: Exception) -> NoRoom | None:
-        """Whether the cause of a failure is that the server allows fewer concurrent calls than the test had open.
-
-        The wire client says so. grpcio keeps such calls back without a word, so that nothing comes.
-        """
-        causes = _causes(failed)
-        if room := next((one for one in causes if isinstance(one, NoRoom)), None):
-            return room
-        kept, late = target_of(item), next((one for one in causes if isinstance(one, OperationTimeout)), None)
-        if kept is None or late is None or late.stream is None or self._run.kind_of(item) != "library":
-            return None
-        beside = _open_beside(late.stream, streams_of(item))
-        limit = self._run.stream_limit(kept) if beside else None
-        if limit is None or limit not in FEW_STREAMS or limit > beside:
-            return None
-        seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
-        return NoRoom(late.expected, seen, late.stream)
-
-    def _withdrawn(self, item: pytest.Item, failed: Exception) -> Withdrawn | None:
-        """Whether a call of a test that failed was not taken, because the server ended the connection in peace.
-
-        A server that does no plain exchange at all is not excused.
-        """
-        kept = target_of(item)
-        if kept is None or not isinstance(failed, Verdict) or not self._run.traits(kept, self._run.kind_of(item)).works:
-            return None
-        found = next(((stream, why) for stream in streams_of(item) if (why := stream.withdrawn)), None)
-        if found is None:
-            return None
-        stream, why = found
-        return Withdrawn(failed.expected, f"{failed.actual}; one call was not taken, to be sent again: {why}", stream)
-
     def _death(self, item: pytest.Item) -> Died | None:
         kept = target_of(item)
         if kept is None:
@@ -372,21 +335,3 @@ class SuitePlugin:
         said = f"; its last output:\n{output}" if output else ""
         stream = next(reversed(streams_of(item)), None)
         return Died("the target goes on serving after this test", f"{reason}{said}", stream)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """An error, and all that it was raised for."""
-    causes = [error]
-    while (further := causes[-1].__cause__ or causes[-1].__context__) is not None and further not in causes:
-        causes.append(further)
-    return causes
-
-
-def _open_beside(stream: Stream, others: Iterable[Stream]) -> int:
-    """How many other streams were open while a stream was; grpcio begins them on the wire in an order of its own."""
-    ended = stream.over or math.inf
-    return sum(
-        one.timeline.began < ended and (one.over or math.inf) > stream.timeline.began
-        for one in others
-        if one is not stream
-    )

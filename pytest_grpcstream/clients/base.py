@@ -476,6 +476,13 @@ class Client(abc.ABC):
         """
         return None
 
+    def alarmed(self) -> str | None:
+        """How the server ended a connection because this client had reset many streams on it, in words, or None.
+
+        RFC 9113, section 10.5, lets a server take that for an attack, and answer by ENHANCE_YOUR_CALM.
+        """
+        return None
+
     def close(self) -> None:
         """Cancel every RPC that is still open and close the connection. Calling it twice is fine."""
         for stream in self.streams:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import grpc
 
 from pytest_grpcstream.clients.base import Client, Ended, Received, Stream
+from pytest_grpcstream.errors import MANY_RESETS
 from pytest_grpcstream.values import Code, Metadata, MetadataValue, Status
 
 WAITING: Final = 64
@@ -34,6 +35,7 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
 )
 
 _PEACEFUL_GOAWAY: Final = "GOAWAY received; Error code: 0"
+_CALMING_GOAWAY: Final = "GOAWAY received; Error code: 11"
 
 
 class _Requests(Iterator[bytes]):
@@ -225,10 +227,22 @@ class LibraryClient(Client):
         self.channel = channel
         self._metadata = Metadata(metadata)
         self._owned = owned
+        self._opened = 0
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
+        self._opened += 1
         everything = Metadata([*self._metadata, *metadata])
         return LibraryStream(self.channel, path, everything, deadline, timeout=self.timeout)
+
+    def alarmed(self) -> str | None:
+        """How the server ended a connection because many streams were reset on it, in words, or None.
+
+        grpcio does not tell which streams it has reset; a client that opened fewer has reset fewer.
+        """
+        if self._opened < MANY_RESETS:
+            return None
+        ends = (stream.status for stream in self.streams)
+        return next((str(end) for end in ends if end is not None and _CALMING_GOAWAY in end.message), None)
 
     def _disconnect(self) -> None:
         if self._owned:

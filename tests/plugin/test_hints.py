@@ -8,11 +8,12 @@ from pytest_grpcstream.hints import hints
 
 # As the suite told them through nginx 1.22, HAProxy 2.6, Caddy 2.11 and Apache 2.4.
 NGINX = r"the RPC ended with UNKNOWN 'HTTP status 0, and the body b\'\x00\x00\x18\x04\x00\x00\x00\x00\x00\'"
-HAPROXY = "the RPC ended with UNAVAILABLE 'HTTP status 502, content-type text/html, and the body ...'"
-CADDY = "no grpc-status in a response with HTTP status 200, content-type (none)"
+HAPROXY = "the RPC ended with UNAVAILABLE \"HTTP status 502, content-type b'text/html' and the body b'<html>'\""
+CADDY = "no grpc-status at the end of a response with HTTP status 200, content-type (none)"
 RESET = "CANCELLED 'Stream removed (RST_STREAM (Received RST_STREAM with error code 8))'"
+CALMED = "the RPC ended with UNAVAILABLE \"the server sent GOAWAY with ENHANCE_YOUR_CALM b'too_many_resets'\""
 JOINED = "INTERNAL \"Error parsing 'x-grpc-test-echo-trailing-bin' metadata: illegal base64 encoding\""
-TRAILERS = "no grpc-status in a response with HTTP status 200, content-type application/grpc"
+TRAILERS = "no grpc-status at the end of a response with HTTP status 200, content-type b'application/grpc+proto'"
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,10 @@ TRAILERS = "no grpc-status in a response with HTTP status 200, content-type appl
         (CADDY, "--grpcstream-authority"),
         (TRAILERS, "flush_interval"),
         (RESET, "NO_ERROR"),
+        (CALMED, "overhead"),
         (JOINED, "comma"),
     ],
-    ids=["nginx", "haproxy", "caddy", "trailers", "reset", "joined"],
+    ids=["nginx", "haproxy", "caddy", "trailers", "reset", "calmed", "joined"],
 )
 def test_a_mistake_is_named_once(reason: str, word: str) -> None:
     """However many tests fail by it, there is one hint, which says how many do."""

@@ -40,6 +40,18 @@ class ResetStreamsKeepTheirPlaces(Mutant, Connection):
         return len(self.kept) >= 500 or super().too_many()
 
 
+class CalmsAnOrdinaryClient(Mutant, Connection):
+    """A connection ends by ENHANCE_YOUR_CALM at its fiftieth request, whatever the client does."""
+
+    killed_by = "LOAD-1"
+
+    def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
+        """Take fifty."""
+        if stream_id > 99:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many requests")
+        super().on_request(stream_id, fields, end_stream=end_stream)
+
+
 class ExitsAfterManyOwnResets(Mutant, Connection):
     """The process exits when a connection has made it reset five hundred streams."""
 

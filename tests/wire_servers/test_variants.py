@@ -41,10 +41,11 @@ WARNED: Final = {
 """What a variant is warned of, because a specification says SHOULD, or because it is usual to do more."""
 
 AT_TIMES: Final = {
+    "calms-after-a-burst": {"CANCEL-3", "CANCEL-7", "CANCEL-9", "CANCEL-14", "DEADL-13", "LOAD-8"},
     "ends-in-peace": {"LOAD-1", "LOAD-8", "ORD-7"},
     "ends-at-once": {"DEADL-13", "LOAD-1", "LOAD-8", "ORD-7"},
 }
-"""What a variant is warned of if a GOAWAY comes while many calls are being opened."""
+"""What a variant is warned of if a GOAWAY comes while many calls are being opened, or cancelled."""
 
 SKIPPED: Final = {"small-windows": ["not applicable: the windows of the target are smaller than 16384 bytes"]}
 """What does not concern a variant."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
+from collections import deque
 from typing import Any, ClassVar, Final
 
 from wire_servers.call import Call
 from wire_servers.connection import Connection
-from wire_servers.frames import PADDED, Frame, Kind, Setting
+from wire_servers.frames import PADDED, ConnectionFault, ErrorCode, Frame, Kind, Setting
 from wire_servers.headers import Fields
 from wire_servers.parts import Parts
 from wire_servers.service import Service
@@ -134,6 +136,34 @@ class EndsAtOnce(EndsInPeace):
         self.retire()
 
 
+class CalmsAfterManyResets(Connection):
+    """A connection whose client has reset many streams ends: RFC 9113, section 10.5; usual since CVE-2023-44487."""
+
+    MOST: ClassVar = 100
+    WITHIN: ClassVar = 30.0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.resets: deque[float] = deque()
+
+    def on_reset(self, frame: Frame) -> None:
+        """Count the reset, and take many in a short time for an attack."""
+        super().on_reset(frame)
+        now = time.monotonic()
+        self.resets.append(now)
+        while self.resets[0] < now - self.WITHIN:
+            self.resets.popleft()
+        if len(self.resets) > self.MOST:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many resets")
+
+
+class CalmsAfterABurst(CalmsAfterManyResets):
+    """The same for few resets in a very short time."""
+
+    MOST: ClassVar = 20
+    WITHIN: ClassVar = 0.05
+
+
 class ManyContinuations(Connection):
     """Header blocks are cut into pieces of twenty bytes."""
 
@@ -233,6 +263,8 @@ VARIANTS: Final = {
     "three-streams": Parts(connection=ThreeStreams),
     "ends-in-peace": Parts(connection=EndsInPeace),
     "ends-at-once": Parts(connection=EndsAtOnce),
+    "calms-after-many-resets": Parts(connection=CalmsAfterManyResets),
+    "calms-after-a-burst": Parts(connection=CalmsAfterABurst),
     "many-continuations": Parts(connection=ManyContinuations),
     "no-table": Parts(connection=NoTable),
     "noisy": Parts(connection=Noisy),

@@ -225,6 +225,11 @@ class WireClient(Client):
         """How the server broke off a connection of this client, in words, or None."""
         return next((why for one in self.connections if (why := one.broken) is not None), None)
 
+    def alarmed(self) -> str | None:
+        """How the server ended a connection because many streams were reset on it, in words, or None."""
+        own = next((why for one in self.connections if (why := one.alarmed) is not None), None)
+        return own or next((why for client in self.descendants if (why := client.alarmed()) is not None), None)
+
     def _disconnect(self) -> None:
         for client in self.descendants:
             client.close()

@@ -39,7 +39,7 @@ from pytest_grpcstream.clients.wire.records import FrameRecord, WireTimeline
 from pytest_grpcstream.clients.wire.rules import Violations
 from pytest_grpcstream.clients.wire.tape import Tape
 from pytest_grpcstream.clients.wire.transport import dial
-from pytest_grpcstream.errors import FEW_STREAMS, NoRoom, OperationTimeout, TargetError
+from pytest_grpcstream.errors import FEW_STREAMS, MANY_RESETS, NoRoom, OperationTimeout, TargetError
 
 _PLAIN_OPTIONS: Final = WireOptions()
 
@@ -148,6 +148,12 @@ class Connection:
         if errors or (self.closed is not None and self.closed.by_server and not self.goaways):
             return ", then ".join([*errors[-1:], *([self.closed.reason] if self.closed else [])])
         return None
+
+    @property
+    def alarmed(self) -> str | None:
+        """How the server calmed this client, which had reset many streams (RFC 9113, section 10.5), or None."""
+        calming = [str(one) for one in self.goaways if one.code == ErrorCodes.ENHANCE_YOUR_CALM]
+        return calming[-1] if calming and self.core.resets >= MANY_RESETS else None
 
     @property
     def crash(self) -> BaseException | None:

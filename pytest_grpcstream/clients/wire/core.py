@@ -84,6 +84,7 @@ class Core:
         highest: the highest stream identifier that was used.
         next_id: the identifier of the next stream.
         raw: identifiers that were used in frames that a test made itself.
+        resets: streams that this client has reset.
         marks: how many PING and SETTINGS frames were sent; each is a mark that the server answers.
         confirmed: the newest mark that the server has answered, and so has read.
     """
@@ -107,6 +108,7 @@ class Core:
         self.highest = 0
         self.next_id = 1
         self.raw: set[int] = set()
+        self.resets = 0
         self.goaways: list[Goaway] = []
         self.closed: Closed | None = None
         self.marks = 0
@@ -213,6 +215,7 @@ class Core:
         if self.emit(FrameType.RST_STREAM, 0, exchange.id, code.to_bytes(4, "big"), code):
             exchange.reset_sent = code
             exchange.reset_mark = self.marks
+            self.resets += 1
 
     def settle(self, exchange: Exchange) -> None:
         """Do what the end of an RPC asks of this side: nothing more is sent, and a refused response is reset."""

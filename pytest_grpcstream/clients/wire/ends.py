@@ -80,6 +80,6 @@ def status_of_reset(code: int) -> Status:
 
 
 def status_of_http(http_status: int | None, detail: str) -> Status:
-    """The status for a response without grpc-status (http-grpc-status-mapping.md)."""
+    """The status for a response that ends without grpc-status (http-grpc-status-mapping.md)."""
     code = Code.UNKNOWN if http_status is None else _OF_HTTP.get(http_status, Code.UNKNOWN)
-    return Status(code, f"no grpc-status in a response with HTTP status {http_status}{detail}")
+    return Status(code, f"no grpc-status at the end of a response with HTTP status {http_status}{detail}")

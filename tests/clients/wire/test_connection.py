@@ -9,7 +9,7 @@ import pytest
 
 from clients.wire.peers import Frame, Peer, hold, scripted
 from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, SettingCodes, WireClient
-from pytest_grpcstream.errors import NoRoom, OperationTimeout
+from pytest_grpcstream.errors import MANY_RESETS, NoRoom, OperationTimeout
 from pytest_grpcstream.values import EOF, Code
 
 Connect = Callable[..., WireClient]
@@ -291,3 +291,31 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
         _, excluded = client.route(), client.route()
         assert excluded.await_end().origin is Origin.GOAWAY
         assert excluded.withdrawn is None
+
+
+@pytest.mark.parametrize(
+    ("resets", "code", "alarmed"),
+    [
+        (MANY_RESETS, ErrorCodes.ENHANCE_YOUR_CALM, True),
+        (MANY_RESETS - 1, ErrorCodes.ENHANCE_YOUR_CALM, False),
+        (MANY_RESETS, ErrorCodes.INTERNAL_ERROR, False),
+    ],
+    ids=["many resets", "few resets", "another code"],
+)
+def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: int, alarmed: bool) -> None:
+    """RFC 9113, section 10.5: ENHANCE_YOUR_CALM behind many resets is the server's choice, and any other end is not."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.until(lambda one: (one.kind, one.stream_id) == (FrameType.RST_STREAM, 2 * resets - 1))
+        peer.send(FrameType.GOAWAY, payload=(2 * resets - 1).to_bytes(4, "big") + int(code).to_bytes(4, "big"))
+        hold(peer)
+
+    with scripted(script) as address:
+        client = connected(address)
+        with client.fresh() as storm:
+            for _ in range(resets):
+                storm.route().reset()
+            assert storm.connection.wait(lambda: bool(storm.connection.goaways))
+            assert (client.alarmed() is not None) == alarmed
+            assert client.alarmed() == storm.alarmed()
