@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, Point, verify
+from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
 from pytest_grpcstream.clients.wire import Connection, Rule, SettingCodes, WireClient, WireStream
 from pytest_grpcstream.features import Traits
 
@@ -194,10 +194,20 @@ def test_a_status_needs_no_window(grpcstream_wire: WireClient, grpcstream_traits
         stream.send("!abort 0 no window", Code.NOT_FOUND)
         if method == "List":
             stream.close_send()
-        ended = stream.await_end()
-        verify.fail_unless(
-            ended.server_status == (Code.NOT_FOUND, "no window"), "the status NOT_FOUND 'no window'", str(ended), stream
-        )
+        try:
+            late, ended = None, stream.await_end()
+        except OperationTimeout as error:
+            if stream.response.headers is None:
+                raise
+            # nghttp2 does not ask for the end of a body while the window is 0, so Node and Apache keep the trailers.
+            late = error
+            stream.open_window(1 << 16)
+            ended = stream.await_end()
+        expected = "the status NOT_FOUND 'no window'"
+        verify.fail_unless(ended.server_status == (Code.NOT_FOUND, "no window"), expected, str(ended), stream)
+        if late is not None:
+            told = "it came when the window was opened"
+            raise Deviation(f"{expected} while the window is shut", told, stream) from late
 
 
 @requirement("FLOW-17", needs=("list",))
