@@ -242,7 +242,7 @@ def test_a_list_is_written_from_a_full_run(
     first.stdout.fnmatch_lines(["grpcstream: written.toml was written: * expected failure(s)"])
     text = (pytester.path / "written.toml").read_text(encoding="utf-8")
     assert text.startswith(kept)
-    assert 'id = "ORD-11"  # about it\nreason = \'' in text
+    assert 'id = "ORD-11"  # about it\nreason = ' in text
     assert 'link = "https://example.org/11"' in text
     assert "no such reason" not in text
     assert "HALF-1" not in text
