@@ -25,10 +25,14 @@ def new_token() -> str:
 
 
 @requirement("CANCEL-2", needs=("watch",))
-def test_the_handler_of_a_list_learns_of_the_cancel(grpcstream: Client, grpcstream_quiet: float) -> None:
+@pytest.mark.parametrize("deadline", [None, 600], ids=["no deadline", "a long deadline"])
+def test_the_handler_of_a_list_learns_of_the_cancel(
+    grpcstream: Client, grpcstream_quiet: float, deadline: float | None
+) -> None:
+    # A handler that waits for its deadline only does not see the cancel.
     def cancelled(pause: float) -> None:
         token = new_token()
-        with grpcstream.list(f"!watch {token}") as stream:
+        with grpcstream.list(f"!watch {token}", deadline=deadline) as stream:
             # Headers show that the handler waits; some stacks cannot send them before a message.
             with contextlib.suppress(OperationTimeout):
                 stream.headers(timeout=pause)

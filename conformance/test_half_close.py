@@ -46,6 +46,19 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstre
         verify.eof(stream)
 
 
+@requirement("HALF-4", needs=("echo", "duplex"))
+def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_traits: Traits) -> None:
+    # Buffers of a usual size, which hold what fits until there is more.
+    with grpcstream.route() as stream:
+        verify.greeting(stream, grpcstream_traits)
+        for size in (500, 1_500, 3_000, 6_000, 12_000, 20_000, 40_000, 70_000):
+            point = Point(f"!echo {'m' * size}", size)
+            stream.send(point)
+            verify.point(stream, point)
+        stream.close_send()
+        verify.eof(stream)
+
+
 @requirement("HALF-5", needs=("finish", "route"))
 @pytest.mark.parametrize("before", [0, 1, 50])
 def test_route_that_finishes_early_ends_without_the_half_close(

@@ -199,7 +199,7 @@ def test_a_status_needs_no_window(grpcstream_wire: WireClient, grpcstream_traits
         except OperationTimeout as error:
             if stream.response.headers is None:
                 raise
-            # nghttp2 does not ask for the end of a body while the window is 0, so Node and Apache keep the trailers.
+            # nghttp2 does not ask for the end of a body while the window is 0, so Node keeps the trailers.
             late = error
             stream.open_window(1 << 16)
             ended = stream.await_end()

@@ -232,8 +232,16 @@ BLOCKS = {
     "index 0": b"\x80",
     "an index beyond the table": b"\xff\x49",
     "a string without its end": b"\x40\x05ab",
-    "a table larger than allowed": b"\x3f\xe1\xff\x03\x82",
 }
+
+
+def table_of(size: int) -> bytes:
+    """A change of HPACK's table to a size of 31 bytes or more: RFC 7541, sections 5.1 and 6.3."""
+    rest, digits = size - 31, [0x3F]
+    while rest >= 128:
+        digits.append(rest % 128 + 128)
+        rest //= 128
+    return bytes([*digits, rest])
 
 
 @requirement("H2-19")
@@ -244,7 +252,9 @@ def test_header_blocks_that_do_not_decode_are_errors(
         stream = asked(client, shape=Shape(block=block))
         gives_up(stream.connection, "a connection error for a header block that does not decode", grpcstream_quiet)
 
-    each(grpcstream_wire, grpcstream_traits, BLOCKS, check)
+    allowed = grpcstream_wire.connect().server_settings.get(SettingCodes.HEADER_TABLE_SIZE, 4096)
+    too_large = table_of(max(allowed + 1, 31)) + b"\x82"
+    each(grpcstream_wire, grpcstream_traits, {**BLOCKS, "a table larger than allowed": too_large}, check)
 
 
 @requirement("H2-20")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from wire_mutants.base import Mutant
+from wire_servers.call import Call
 from wire_servers.connection import Connection
 from wire_servers.frames import ConnectionFault, ErrorCode, Frame, Setting
 
@@ -24,6 +25,20 @@ class SendsAfterReset(Mutant, Connection):
         stream = self.stream(frame.stream_id)
         if stream is not None:
             stream.call.tell()
+
+
+class WaitsForItsDeadlineOnly(Mutant, Call):
+    """The handler of an RPC with a deadline learns of that, and of nothing else."""
+
+    killed_by = "CANCEL-2"
+
+    def gone(self) -> None:
+        """Stop in silence."""
+        if self.deadline is None:
+            super().gone()
+        else:
+            self.stop()
+            self.disarm()
 
 
 class ResetAnsweredByReset(Mutant, Connection):

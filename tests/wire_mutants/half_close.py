@@ -17,6 +17,29 @@ def talkative(stream: Stream) -> bool:
     return stream.call.request.path.endswith(b"Route") and stream.frames > 1
 
 
+class KeepsMiddlingAnswersBack(Mutant, Stream):
+    """A response of 1,000 to 4,000 bytes stays in a buffer until there is more, or the response ends."""
+
+    killed_by = "HALF-4"
+    kept = b""
+
+    def write(self, data: bytes) -> None:
+        """Send what is small or large, behind what was kept."""
+        kept, self.kept = self.kept, b""
+        if kept:
+            super().write(kept)
+        if 1000 <= len(data) <= 4000 and self.call.request.path.endswith(b"Route"):
+            self.kept = data
+        else:
+            super().write(data)
+
+    def end(self, trailers: Fields) -> None:
+        """Send what was kept, then the end."""
+        if self.kept:
+            super().write(self.kept)
+        super().end(trailers)
+
+
 class MissesEmptyDataWithEndStream(Mutant, Connection):
     """END_STREAM on an empty DATA frame is missed on a Route with several messages."""
 
