@@ -21,7 +21,6 @@ class ConnectionWindowNeverGranted(Mutant, Connection):
     """The window of the connection is never granted again."""
 
     killed_by = "FLOW-7"
-    also = frozenset({"HALF-4"})  # a Route of large messages
 
     def consumed(self, count: int) -> None:
         """Grant nothing."""
