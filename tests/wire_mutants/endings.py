@@ -34,6 +34,19 @@ class StatusWaitsForWindow(Mutant, Stream):
             super().send_end()
 
 
+class StatusWaitsBehindHeaders(Mutant, Stream):
+    """Trailers wait until the windows are open, as if they were DATA, behind headers that do not."""
+
+    killed_by = "FLOW-15"
+    warned = True  # as Node's HTTP/2 does it
+
+    def send_end(self) -> None:
+        """Send the headers, and the trailers if DATA could be sent."""
+        self.call.send_headers()
+        if not shut(self):
+            super().send_end()
+
+
 class StatusLostWhenWindowShut(Mutant, Stream):
     """The status of an RPC that ended while its window was shut is lost: RST_STREAM(NO_ERROR) comes in its place."""
 
