@@ -63,7 +63,7 @@ class Rule(enum.Enum):
     STATUS_TWICE = "grpc-status more than once", "gRPC over HTTP2, Responses"
     STATUS_BEFORE_END = "grpc-status in headers that do not end the stream", "gRPC over HTTP2, Responses"
     STATUS_NOT_DECIMAL = "a grpc-status that is no decimal number without leading zeros", "gRPC over HTTP2, Status"
-    MESSAGE_ENCODING = "a grpc-message that is not percent-encoded UTF-8", "gRPC over HTTP2, Status-Message"
+    MESSAGE_ENCODING = "a grpc-message that is wrongly percent-encoded", "gRPC over HTTP2, Status-Message"
     CONTENT_TYPE = (
         "a response with :status 200 whose content-type is not application/grpc",
         "gRPC over HTTP2, Responses",
