@@ -19,6 +19,11 @@ EACH = 50
 """Calls of a storm on one connection: many that are reset on one look like an attack (RFC 9113, section 10.5)."""
 
 
+def spread(client: Client, connect: Callable[[], Client]) -> list[Client]:
+    """This client, and as many more as a storm needs."""
+    return [client, *(connect() for _ in range(STORM // EACH - 1))]
+
+
 def new_token() -> str:
     """A token that no RPC was marked with before."""
     return uuid.uuid4().hex
@@ -219,7 +224,7 @@ def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
 def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
     grpcstream: Client, grpcstream_traits: Traits, grpcstream_connect: Callable[[], Client]
 ) -> None:
-    for client in (grpcstream, *(grpcstream_connect() for _ in range(STORM // EACH - 1))):
+    for client in spread(grpcstream, grpcstream_connect):
         for number in range(EACH):
             with client.route() as stream:
                 verify.greeting(stream, grpcstream_traits)
@@ -237,7 +242,7 @@ def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
     grpcstream_quiet: float,
 ) -> None:
     token, patience = new_token(), grpcstream_quiet
-    for client in (grpcstream, *(grpcstream_connect() for _ in range(STORM // EACH - 1))):
+    for client in spread(grpcstream, grpcstream_connect):
         for _ in range(EACH):
             with client.list(f"!watch {token}") as stream:
                 try:
@@ -255,7 +260,7 @@ def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
     grpcstream_traits: Traits,
     grpcstream_quiet: float,
 ) -> None:
-    for client in (grpcstream, *(grpcstream_connect() for _ in range(STORM // EACH - 1))):
+    for client in spread(grpcstream, grpcstream_connect):
         streams = [client.record() for _ in range(EACH)]
         for stream in streams:
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
