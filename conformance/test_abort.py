@@ -8,7 +8,7 @@ import pytest
 
 from pytest_grpcstream import Client, Code, Metadata, Point, Stream, verify
 from pytest_grpcstream.escape import printable
-from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
+from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
 from pytest_grpcstream.values import MetadataValue, code_name
 
 requirement = pytest.mark.grpcstream_requirement
@@ -81,15 +81,15 @@ def test_list_delivers_the_responses_before_the_abort(grpcstream: Client, count:
 @requirement("ABORT-5", needs=("abort", "route"))
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_route_delivers_the_responses_before_the_abort(
-    grpcstream: Client, grpcstream_traits: Traits, count: int
+    grpcstream: Client, grpcstream_capabilities: Capabilities, count: int
 ) -> None:
     with grpcstream.route() as stream:
         for number in range(count):
             stream.send("before", number)
         stream.send("!abort 5 enough", Code.NOT_FOUND)  # the number is for List; here it is ignored
-        for _ in range(count + grpcstream_traits.eager):
+        for _ in range(count + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
-        status, rest = stream.end(), stream.received - count - grpcstream_traits.eager
+        status, rest = stream.end(), stream.received - count - grpcstream_capabilities.route_speaks_first
         verify.fail_unless(rest == 0, "nothing between the answers and the status", f"{rest} more responses", stream)
         verify.fail_unless(status == (Code.NOT_FOUND, "enough"), "the status NOT_FOUND 'enough'", str(status), stream)
 
@@ -97,7 +97,7 @@ def test_route_delivers_the_responses_before_the_abort(
 @requirement("ABORT-6", needs=("abort",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_an_abort_arrives_while_the_client_goes_on_sending(
-    grpcstream: Client, method: str, grpcstream_traits: Traits
+    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send("before", 1)
@@ -105,13 +105,13 @@ def test_an_abort_arrives_while_the_client_goes_on_sending(
         for number in range(200):
             stream.send("late" * 50, number)
         verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")
-    verify.unharmed(grpcstream, grpcstream_traits, "after an abort in the middle of the requests")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after an abort in the middle of the requests")
 
 
 @requirement("ABORT-7", needs=("abort", "duplex"))
-def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as sibling:
-        verify.greeting(sibling, grpcstream_traits)
+        verify.greeting(sibling, grpcstream_capabilities)
         for number in range(20):
             with aborted(
                 grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL
@@ -151,11 +151,11 @@ def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: 
 
 
 @requirement("ABORT-15", needs=("abort",))
-def test_a_long_status_message_does_no_harm(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_long_status_message_does_no_harm(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     message = "long " * 800
     with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
         verify.status(stream, Code.NOT_FOUND, message)
-    verify.unharmed(grpcstream, grpcstream_traits, "after a status message of 4 KiB")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after a status message of 4 KiB")
 
 
 @requirement("ABORT-16", needs=("abort",))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Client, Code, Failure, OperationTimeout, Point, StreamError, verify
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -81,10 +81,10 @@ def test_the_handler_learns_of_a_cancel_behind_the_half_close(
 
 
 @requirement("CANCEL-2", needs=("watch", "duplex"))
-def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.cancel()
@@ -92,10 +92,10 @@ def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstr
 
 
 @requirement("CANCEL-2", needs=("watch", "sleep", "duplex"))
-def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
@@ -106,20 +106,20 @@ def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstre
 @requirement("CANCEL-3")
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_a_cancel_right_after_the_beginning_does_no_harm(
-    grpcstream: Client, method: str, grpcstream_traits: Traits
+    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities
 ) -> None:
     for number in range(40):
         with grpcstream.open(method) as stream:
             # At once the cancel overtakes the handler, and a little later it meets it.
             verify.pause(0.005 * (number % 2))
             stream.cancel()
-    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled before their first request")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled before their first request")
 
 
 @requirement("CANCEL-4", needs=("sleep",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_cancel_between_half_close_and_response_does_no_harm(
-    grpcstream: Client, method: str, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     streams = [grpcstream.open(method) for _ in range(5)]
     for stream in streams:
@@ -128,27 +128,27 @@ def test_a_cancel_between_half_close_and_response_does_no_harm(
     verify.pause(grpcstream_quiet)
     for stream in streams:
         stream.cancel()
-    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled while their handlers slept")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled while their handlers slept")
 
 
 @requirement("CANCEL-5", needs=("duplex",))
-def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     for number in range(10):
         with grpcstream.route() as route, grpcstream.list("cancelled", number) as listing:
-            verify.greeting(route, grpcstream_traits)
+            verify.greeting(route, grpcstream_capabilities)
             route.send("cancelled", number)
             verify.answer(route)
             verify.point(listing, Point("cancelled", number))
             route.cancel()
             listing.cancel()
             verify.status(route, Code.CANCELLED)
-    verify.unharmed(grpcstream, grpcstream_traits, "after calls that were cancelled after their first response")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled after their first response")
 
 
 @requirement("CANCEL-9", needs=("duplex",))
-def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as sibling:
-        verify.greeting(sibling, grpcstream_traits)
+        verify.greeting(sibling, grpcstream_capabilities)
         for number in range(50):
             with grpcstream.open(("List", "Record", "Route")[number % 3]) as stream:
                 stream.send("cancelled", number)
@@ -161,11 +161,11 @@ def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstrea
 
 @requirement("CANCEL-13", needs=("watch", "repeat", "duplex"))
 def test_a_cancel_ends_a_handler_that_waits_for_flow_control(
-    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.send(f"!repeat 400 {'unread' * 2500}")
@@ -203,12 +203,12 @@ def test_a_call_that_was_aborted_is_not_counted_as_cancelled(
 
 @requirement("CANCEL-16", needs=("watch", "duplex"))
 def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
-    grpcstream: Client, grpcstream_traits: Traits
+    grpcstream: Client, grpcstream_capabilities: Capabilities
 ) -> None:
     cancelled, still_open = new_token(), new_token()
     with grpcstream.route() as gone, grpcstream.route() as stays:
         for stream, token in ((gone, cancelled), (stays, still_open)):
-            verify.greeting(stream, grpcstream_traits)
+            verify.greeting(stream, grpcstream_capabilities)
             stream.send(f"!watch {token}")
             verify.answer(stream)
         gone.cancel()
@@ -222,23 +222,23 @@ def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
 
 @requirement("LOAD-8", needs=("duplex",))
 def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
-    grpcstream: Client, grpcstream_traits: Traits, grpcstream_connect: Callable[[], Client]
+    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_connect: Callable[[], Client]
 ) -> None:
     for client in spread(grpcstream, grpcstream_connect):
         for number in range(EACH):
             with client.route() as stream:
-                verify.greeting(stream, grpcstream_traits)
+                verify.greeting(stream, grpcstream_capabilities)
                 stream.send("storm", number)
                 verify.answer(stream)
                 stream.cancel()
-    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} cancelled Routes")
+    verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after {STORM} cancelled Routes")
 
 
 @requirement("LOAD-8", needs=("watch",))
 def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
     grpcstream: Client,
     grpcstream_connect: Callable[[], Client],
-    grpcstream_traits: Traits,
+    grpcstream_capabilities: Capabilities,
     grpcstream_quiet: float,
 ) -> None:
     token, patience = new_token(), grpcstream_quiet
@@ -250,14 +250,16 @@ def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
                 except OperationTimeout:
                     patience = grpcstream_quiet / 20  # they will not come the next time either
                 stream.cancel()
-    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} Lists that were cancelled while they waited")
+    verify.serves(
+        grpcstream_connect(), grpcstream_capabilities, f"after {STORM} Lists that were cancelled while they waited"
+    )
 
 
 @requirement("LOAD-8", needs=("sleep",))
 def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
     grpcstream: Client,
     grpcstream_connect: Callable[[], Client],
-    grpcstream_traits: Traits,
+    grpcstream_capabilities: Capabilities,
     grpcstream_quiet: float,
 ) -> None:
     for client in spread(grpcstream, grpcstream_connect):
@@ -267,12 +269,12 @@ def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
         verify.pause(grpcstream_quiet / 2)
         for stream in streams:
             stream.cancel()
-    verify.serves(grpcstream_connect(), grpcstream_traits, f"after {STORM} calls were cancelled in their sleep")
+    verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after {STORM} calls were cancelled in their sleep")
 
 
 @requirement("ROBUST-14", needs=("duplex",))
 def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
-    grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_traits: Traits
+    grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_capabilities: Capabilities
 ) -> None:
     most = 20
     for _ in range(5):
@@ -280,7 +282,7 @@ def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
         for number in range(most):
             try:
                 route, record = client.route(), client.record()
-                verify.greeting(route, grpcstream_traits)
+                verify.greeting(route, grpcstream_capabilities)
                 for stream in (route, record):
                     stream.send("vanishing", number)
                 verify.answer(route)
@@ -290,4 +292,4 @@ def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
                 most = number
                 break
         client.close()
-    verify.serves(grpcstream, grpcstream_traits, "after five clients vanished with up to forty open calls each")
+    verify.serves(grpcstream, grpcstream_capabilities, "after five clients vanished with up to forty open calls each")

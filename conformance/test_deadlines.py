@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Client, Code, Point, verify
-from pytest_grpcstream.features import Traits
 from pytest_grpcstream.parallel import together
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -25,7 +25,7 @@ GENEROUS = 600.0
 
 
 @requirement("DEADL-1", needs=("sleep",))
-def test_slow_calls_end_at_their_deadlines(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_slow_calls_end_at_their_deadlines(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     def call(method: str) -> None:
         with grpcstream.open(method, deadline=SHORT) as stream:
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
@@ -37,18 +37,20 @@ def test_slow_calls_end_at_their_deadlines(grpcstream: Client, grpcstream_traits
             )
 
     together(partial(call, method) for method in ("List", "Record", "Route"))
-    verify.unharmed(grpcstream, grpcstream_traits, "after calls that ran into their deadlines")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that ran into their deadlines")
 
 
 @requirement("DEADL-5", needs=("list", "record", "duplex"))
-def test_calls_in_time_are_not_disturbed_by_a_deadline(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_calls_in_time_are_not_disturbed_by_a_deadline(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.list("in time", 1, deadline=GENEROUS) as listing:
         verify.list_answer(listing, Point("in time", 1))
     with grpcstream.record(deadline=GENEROUS) as record:
         record.send("in time", 1)
         verify.only_answer(record)
     with grpcstream.route(deadline=GENEROUS) as route:
-        verify.greeting(route, grpcstream_traits)
+        verify.greeting(route, grpcstream_capabilities)
         for number in range(5):
             route.send("in time", number)
             verify.answer(route)
@@ -94,10 +96,12 @@ def test_the_handler_of_a_record_learns_that_the_deadline_passed(grpcstream: Cli
 
 
 @requirement("DEADL-12", needs=("watch", "duplex"))
-def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_the_handler_of_a_route_learns_that_the_deadline_passed(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     token = uuid.uuid4().hex
     with grpcstream.route(deadline=SHORT) as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
@@ -105,9 +109,11 @@ def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Clie
 
 
 @requirement("DEADL-13", needs=("duplex",))
-def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_passed_deadlines_do_not_disturb_a_call_beside_them(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route(deadline=GENEROUS) as sibling:
-        verify.greeting(sibling, grpcstream_traits)
+        verify.greeting(sibling, grpcstream_capabilities)
         sibling.send("before", 1)
         verify.answer(sibling)
         expiring = [grpcstream.route(deadline=SHORT) for _ in range(50)]
@@ -117,4 +123,4 @@ def test_passed_deadlines_do_not_disturb_a_call_beside_them(grpcstream: Client, 
         verify.answer(sibling)
         sibling.close_send()
         verify.eof(sibling)
-    verify.unharmed(grpcstream, grpcstream_traits, "after fifty calls that ran into their deadlines")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after fifty calls that ran into their deadlines")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import EOF, Client, Deviation, Point, verify
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -25,9 +25,11 @@ def test_a_list_that_finishes_early_has_no_responses(grpcstream: Client) -> None
 
 
 @requirement("EOF-5", needs=("duplex",))
-def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float) -> None:
+def test_a_pause_does_not_end_a_route(
+    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("before the pause", 1)
         verify.answer(stream)
         verify.silent(stream, grpcstream_quiet, "the client only pauses")
@@ -47,10 +49,10 @@ def test_a_pause_does_not_end_a_record(grpcstream: Client, grpcstream_quiet: flo
 
 
 @requirement("EOF-13")
-def test_a_route_without_requests_ends_with_ok(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_route_without_requests_ends_with_ok(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as stream:
         stream.close_send()
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         verify.eof(stream)
 
 

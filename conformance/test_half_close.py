@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Client, Point, verify
-from pytest_grpcstream.features import Traits
 from pytest_grpcstream.parallel import together
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -15,20 +15,24 @@ KIB = "k" * 1024
 
 @requirement("HALF-1")
 @pytest.mark.parametrize("count", [1, 100])
-def test_all_answers_arrive_after_the_half_close(grpcstream: Client, grpcstream_traits: Traits, count: int) -> None:
+def test_all_answers_arrive_after_the_half_close(
+    grpcstream: Client, grpcstream_capabilities: Capabilities, count: int
+) -> None:
     with grpcstream.route() as stream:
         for number in range(count):
             stream.send("" if number % 7 == 3 else "due", number)
         stream.close_send()
-        for _ in range(count + grpcstream_traits.eager):
+        for _ in range(count + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
 
 
 @requirement("HALF-3", needs=("sleep", "route"))
-def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_the_half_close_does_not_cancel_a_slow_answer(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("!sleep 200")
         stream.close_send()
         verify.answer(stream)
@@ -36,9 +40,9 @@ def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client, grpcst
 
 
 @requirement("HALF-4")
-def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for number in range(20):
             stream.send("ping", number)
             verify.answer(stream)
@@ -47,10 +51,10 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstre
 
 
 @requirement("HALF-4", needs=("echo", "duplex"))
-def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     # Buffers of a usual size, which hold what fits until there is more.
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for size in (500, 1_500, 3_000, 6_000, 12_000):
             point = Point(f"!echo {'m' * size}", size)
             stream.send(point)
@@ -62,35 +66,37 @@ def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_
 @requirement("HALF-5", needs=("finish", "route"))
 @pytest.mark.parametrize("before", [0, 1, 50])
 def test_route_that_finishes_early_ends_without_the_half_close(
-    grpcstream: Client, grpcstream_traits: Traits, before: int
+    grpcstream: Client, grpcstream_capabilities: Capabilities, before: int
 ) -> None:
     with grpcstream.route() as stream:
         for number in range(before):
             stream.send("before", number)
         stream.send("!finish")
-        for _ in range(before + grpcstream_traits.eager):
+        for _ in range(before + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
 
 
 @requirement("HALF-5", needs=("finish", "route"))
-def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_finishes_early_while_the_client_goes_on_sending(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
         stream.send("before", 1)
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
-        for _ in range(1 + grpcstream_traits.eager):
+        for _ in range(1 + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
-    verify.unharmed(grpcstream, grpcstream_traits, "after a Route that finished early")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after a Route that finished early")
 
 
 @requirement("HALF-8", needs=("echo", "duplex"))
-def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
 
         def write() -> None:
             for point in points:
@@ -106,11 +112,11 @@ def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_tr
 
 @requirement("HALF-11", needs=("repeat", "route"))
 def test_a_half_close_before_reading_loses_nothing(
-    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     point = Point(f"!repeat 400 {KIB * 16}", 0)
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send(point)
         stream.close_send()
         verify.pause(grpcstream_quiet)

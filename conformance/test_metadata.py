@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Client, Metadata, Stream, verify
-from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
 from pytest_grpcstream.parallel import together
+from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
@@ -99,9 +99,9 @@ def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method
 
 
 @requirement("META-17", needs=("metadata", "duplex"))
-def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route(metadata=[(INITIAL_KEY, "early")]) as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("metadata", 1)
         verify.answer(stream)
         verify.carries(stream, "initial metadata", stream.headers(), INITIAL_KEY, ["early"])

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Client, Point, verify
-from pytest_grpcstream.features import Traits
 from pytest_grpcstream.parallel import together
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -53,9 +53,9 @@ def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client
 
 
 @requirement("ORD-3", needs=("echo", "duplex"))
-def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for start in range(0, 500, BURST):
             burst = [Point(f"text {number}", number * 7 - 500) for number in range(start, start + BURST)]
             stream.send_all(Point(f"!echo {text}", value) for text, value in burst)
@@ -65,9 +65,11 @@ def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream
 
 
 @requirement("ORD-4", needs=("duplex",))
-def test_route_answers_every_one_of_many_requests_once(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_answers_every_one_of_many_requests_once(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         answers: list[Point | None] = []
         for _ in range(0, MANY, BURST):
             stream.send_all(Point("many", number) for number in range(BURST))
@@ -102,12 +104,14 @@ def test_list_returns_the_name_as_it_was_sent(grpcstream: Client, name: str) -> 
 
 
 @requirement("ORD-6", needs=("echo", "duplex"))
-def test_route_echoes_names_and_values_as_they_were_sent(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_echoes_names_and_values_as_they_were_sent(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     values = (0, 1, -1, 127, 128, 2**31 - 1, -(2**31))
     points = [Point(name, values[place % len(values)]) for place, name in enumerate(NAMES.values())]
     points += [Point("value", value) for value in values]
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for point in points:
             stream.send(f"!echo {point.name}", point.value)
             verify.echoes(stream, [point])
@@ -125,9 +129,9 @@ def test_record_joins_names_as_they_were_sent(grpcstream: Client) -> None:
 
 
 @requirement("ORD-6", needs=("duplex",))
-def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for point in (Point("", 0), Point("", 1), Point("named", 0), Point("", 0)):
             stream.send(point)
             verify.answer(stream)
@@ -136,9 +140,9 @@ def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_t
 
 
 @requirement("ORD-7", needs=("list", "record", "duplex"))
-def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_traits: Traits) -> None:
-    echo = "echo" in grpcstream_traits.features
-    repeat = "repeat" in grpcstream_traits.features
+def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+    echo = "echo" in grpcstream_capabilities.features
+    repeat = "repeat" in grpcstream_capabilities.features
 
     def listing(number: int) -> None:
         if repeat:
@@ -160,7 +164,7 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_tra
 
     def routing(number: int) -> None:
         with grpcstream.route() as stream:
-            verify.greeting(stream, grpcstream_traits)
+            verify.greeting(stream, grpcstream_capabilities)
             answers: list[Point | None] = []
             for _ in range(6):
                 stream.send("route", number)
@@ -192,10 +196,10 @@ def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_c
 
 @requirement("ORD-8", needs=("duplex",))
 def test_route_answers_no_request_before_it_was_sent(
-    grpcstream: Client, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         verify.silent(stream, grpcstream_quiet, "no request was sent")
         stream.send("first", 1)
         verify.answer(stream)
@@ -217,34 +221,38 @@ def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
 
 
 @requirement("ORD-12")
-def test_every_route_counts_from_zero(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_every_route_counts_from_zero(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     for _ in range(3):
         with grpcstream.route() as stream:
             for _ in range(5):
                 stream.send("count", 100)
             stream.close_send()
-            for _ in range(5 + grpcstream_traits.eager):
+            for _ in range(5 + grpcstream_capabilities.route_speaks_first):
                 verify.counted_answer(stream)
             verify.eof(stream)
 
 
 @requirement("ORD-12", needs=("duplex",))
-def test_a_route_counts_from_zero_after_a_cancelled_one(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_route_counts_from_zero_after_a_cancelled_one(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     for _ in range(3):
         with grpcstream.route() as cancelled:
-            verify.greeting(cancelled, grpcstream_traits)
+            verify.greeting(cancelled, grpcstream_capabilities)
             cancelled.send("count", 1)
             verify.answer(cancelled)
         with grpcstream.route() as stream:
-            verify.greeting(stream, grpcstream_traits)
+            verify.greeting(stream, grpcstream_capabilities)
             stream.send("count", 1)
             verify.counted_answer(stream)
 
 
 @requirement("ORD-12", needs=("repeat", "duplex"))
-def test_the_route_counter_counts_responses_to_directives(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_the_route_counter_counts_responses_to_directives(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("plain", 1)
         verify.counted_answer(stream)
         stream.send("!repeat 0 none", 60)

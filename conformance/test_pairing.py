@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Client, Code, Point, verify
-from pytest_grpcstream.clients.base import Stream
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.stream import Stream
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -67,13 +67,15 @@ def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstrea
 
 
 @requirement("PAIR-9", needs=("finish", "record"))
-def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_record_finishes_early_while_the_client_goes_on_sending(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.record() as stream:
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
         _answered_early(stream)
-    verify.unharmed(grpcstream, grpcstream_traits, "after a Record that finished early")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after a Record that finished early")
 
 
 @requirement("PAIR-11", needs=("echo", "record"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Client, Code, Deviation, NotApplicable, Point, Status, StatusError, verify
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -35,9 +35,11 @@ def sized(size: int) -> str:
 
 
 @requirement("SIZE-9", needs=("echo", "duplex"))
-def test_route_echoes_messages_around_frame_and_window_sizes(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_echoes_messages_around_frame_and_window_sizes(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for size in AROUND:
             stream.send(f"!echo {sized(size)}", size)
             verify.echoes(stream, [Point(sized(size), size)])
@@ -67,7 +69,9 @@ def _refused(point: str, stream_status: str) -> Deviation:
 
 
 @requirement("SIZE-5", needs=("record", "duplex"))
-def test_record_and_route_take_messages_of_one_mebibyte(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_record_and_route_take_messages_of_one_mebibyte(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     text = sized(MIB)
     with grpcstream.record() as record:
         record.send(text, 1)
@@ -78,18 +82,18 @@ def test_record_and_route_take_messages_of_one_mebibyte(grpcstream: Client, grpc
         verify.ended_ok(record)
         verify.fail_unless(len(points) == 1, "one response", str(len(points)), record)
     with grpcstream.route() as route:
-        verify.greeting(route, grpcstream_traits)
+        verify.greeting(route, grpcstream_capabilities)
         route.send(text, 1)
         verify.answer(route)
         route.close_send()
         verify.eof(route)
 
 
-def _echoed(client: Client, traits: Traits, method: str, text: str) -> Status | None:
+def _echoed(client: Client, capabilities: Capabilities, method: str, text: str) -> Status | None:
     """Whether a text comes back whole: None if it does, the status if the server refuses its size."""
     with client.open(method) as stream:
         if method == "Route":
-            verify.greeting(stream, traits)
+            verify.greeting(stream, capabilities)
         stream.send(f"!echo {text}", 1)
         stream.close_send()
         points = stream.collect()
@@ -102,8 +106,10 @@ def _echoed(client: Client, traits: Traits, method: str, text: str) -> Status | 
 
 @requirement("SIZE-5", needs=("echo", "record", "duplex"))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_messages_of_one_mebibyte_are_echoed_whole(grpcstream: Client, grpcstream_traits: Traits, method: str) -> None:
-    refusal = _echoed(grpcstream, grpcstream_traits, method, sized(MIB))
+def test_messages_of_one_mebibyte_are_echoed_whole(
+    grpcstream: Client, grpcstream_capabilities: Capabilities, method: str
+) -> None:
+    refusal = _echoed(grpcstream, grpcstream_capabilities, method, sized(MIB))
     if refusal is not None:
         raise _refused("1 MiB", str(refusal))
 
@@ -122,9 +128,9 @@ def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
 @requirement("SIZE-5", needs=("echo", "record", "duplex"))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_messages_near_the_usual_limit_are_echoed_whole(
-    grpcstream: Client, grpcstream_traits: Traits, method: str
+    grpcstream: Client, grpcstream_capabilities: Capabilities, method: str
 ) -> None:
-    if _echoed(grpcstream, grpcstream_traits, method, sized(MIB * 7 // 2)) is not None:
+    if _echoed(grpcstream, grpcstream_capabilities, method, sized(MIB * 7 // 2)) is not None:
         raise NotApplicable("the target refuses messages of 3.5 MiB")
 
 
@@ -146,11 +152,11 @@ def test_the_limit_is_one_per_message(grpcstream: Client) -> None:
 @requirement("SIZE-2")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_message_of_five_mebibytes_is_handled_or_refused(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_traits: Traits, method: str
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], grpcstream_capabilities: Capabilities, method: str
 ) -> None:
     # A List would send what it is given at least once, so it is told to send it just once if it can be.
     name = sized(5 * MIB)
-    if method == "List" and "repeat" in grpcstream_traits.features:
+    if method == "List" and "repeat" in grpcstream_capabilities.features:
         name = f"!repeat 1 {name}"
     with grpcstream.open(method) as stream:
         stream.send(name, 1)
@@ -159,7 +165,7 @@ def test_a_message_of_five_mebibytes_is_handled_or_refused(
         with contextlib.suppress(StatusError):
             first = stream.recv()
         status = stream.end()
-        verify.serves(grpcstream_connect(), grpcstream_traits, "after a message of 5 MiB")
+        verify.serves(grpcstream_connect(), grpcstream_capabilities, "after a message of 5 MiB")
         if status.ok:
             whole = method != "List" or first == Point(name, 1)
             verify.fail_unless(whole, "the message handled whole", "a response of other content", stream)
@@ -168,15 +174,17 @@ def test_a_message_of_five_mebibytes_is_handled_or_refused(
 
 
 @requirement("SIZE-2", needs=("duplex",))
-def test_route_answers_what_came_before_an_oversize_message(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_route_answers_what_came_before_an_oversize_message(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         for number in range(2):
             stream.send("before", number)
             verify.answer(stream)
         stream.send(sized(5 * MIB), 1)
         stream.close_send()
         verify.status(stream, Code.RESOURCE_EXHAUSTED, allowed=(Code.OK,), tolerated=OTHER_LIMITS)
-        answered = stream.received - grpcstream_traits.eager
+        answered = stream.received - grpcstream_capabilities.route_speaks_first
         if stream.status is not None and stream.status.ok:
             verify.fail_unless(answered == 3, "3 answers and OK", f"{answered} answers and OK", stream)

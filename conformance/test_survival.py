@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Client, Code, Point, verify
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
@@ -45,26 +45,28 @@ ENCODINGS = {
 @requirement("ROBUST-4")
 @every_method
 def test_a_request_without_pt_does_not_take_the_server_down(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send(None)
         stream.close_send()
         points = stream.collect()
-        verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request without pt")
+        verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after a {method} request without pt")
         verify.status(stream, Code.INVALID_ARGUMENT, allowed=(Code.OK,), tolerated=other_errors(Code.INVALID_ARGUMENT))
         if stream.status is not None and stream.status.ok and method == "Route":
-            answered = len(points) - grpcstream_traits.eager
+            answered = len(points) - grpcstream_capabilities.route_speaks_first
             verify.fail_unless(answered == 1, "an answer to the request, which counts as empty", f"{answered}", stream)
 
 
 @requirement("ROBUST-4")
-def test_a_request_without_pt_does_not_end_the_requests(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_a_request_without_pt_does_not_end_the_requests(
+    grpcstream: Client, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream.route() as stream:
         for point in (Point("before", 1), None, Point("after", 2)):
             stream.send(point)
         stream.close_send()
-        answered = len(stream.collect()) - grpcstream_traits.eager
+        answered = len(stream.collect()) - grpcstream_capabilities.route_speaks_first
         if stream.status is not None and stream.status.ok:
             verify.fail_unless(answered == 3, "3 answers, or INVALID_ARGUMENT", f"{answered} answers and OK", stream)
 
@@ -82,32 +84,32 @@ def test_a_request_without_pt_is_counted_or_refused(grpcstream: Client) -> None:
 
 @requirement("ROBUST-4")
 def test_a_request_without_pt_harms_no_later_call_on_the_connection(
-    grpcstream: Client, grpcstream_traits: Traits
+    grpcstream: Client, grpcstream_capabilities: Capabilities
 ) -> None:
     for method in ("List", "Record", "Route"):
         with grpcstream.open(method) as stream:
             stream.send(None)
             stream.close_send()
             stream.end()
-    verify.serves(grpcstream, grpcstream_traits, "after requests without pt")
+    verify.serves(grpcstream, grpcstream_capabilities, "after requests without pt")
 
 
 @requirement("WIRE-1")
-def test_an_unknown_method_is_unimplemented(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_an_unknown_method_is_unimplemented(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.open("NoSuchMethod") as stream:
         stream.send("anybody there", 1)
         stream.close_send()
         verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
-    verify.unharmed(grpcstream, grpcstream_traits, "after a call of an unknown method")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after a call of an unknown method")
 
 
 @requirement("WIRE-2")
-def test_an_unknown_service_is_unimplemented(grpcstream: Client, grpcstream_traits: Traits) -> None:
+def test_an_unknown_service_is_unimplemented(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream.open("/proto.NoSuchService/List") as stream:
         stream.send("anybody there", 1)
         stream.close_send()
         verify.status(stream, Code.UNIMPLEMENTED, tolerated=other_errors(Code.UNIMPLEMENTED))
-    verify.unharmed(grpcstream, grpcstream_traits, "after a call of an unknown service")
+    verify.unharmed(grpcstream, grpcstream_capabilities, "after a call of an unknown service")
 
 
 @requirement("WIRE-3")
@@ -124,13 +126,15 @@ def test_the_path_of_a_method_is_exact(grpcstream: Client, path: str) -> None:
 @requirement("WIRE-15")
 @every_method
 def test_a_request_that_is_no_protobuf_is_refused(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send_bytes(NO_PROTOBUF)
         stream.close_send()
         stream.end()
-        verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request that is no protobuf message")
+        verify.serves(
+            grpcstream_connect(), grpcstream_capabilities, f"after a {method} request that is no protobuf message"
+        )
         verify.status(stream, Code.INTERNAL, tolerated=other_errors(Code.INTERNAL))
 
 
@@ -145,13 +149,13 @@ def test_unknown_fields_are_ignored(grpcstream: Client) -> None:
 @requirement("WIRE-17")
 @every_method
 def test_a_name_that_is_no_utf8_does_not_take_the_server_down(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_traits: Traits
+    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send_bytes(chunk(1, chunk(1, b"\xff\xfe\x80") + VALUE_5))
         stream.close_send()
         stream.end()
-    verify.serves(grpcstream_connect(), grpcstream_traits, f"after a {method} request whose name is no UTF-8")
+    verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after a {method} request whose name is no UTF-8")
 
 
 @requirement("WIRE-18", needs=("list",))

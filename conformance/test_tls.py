@@ -9,11 +9,11 @@ import pytest
 
 from pytest_grpcstream import StreamError, TargetError, verify
 from pytest_grpcstream.clients.wire import WireClient
-from pytest_grpcstream.clients.wire.transport import server_name
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.reach import connect
-from pytest_grpcstream.run import Run
-from pytest_grpcstream.security import Security
+from pytest_grpcstream.plugin.session import Run
+from pytest_grpcstream.targets.probe import connect
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.targets.security import Security
+from pytest_grpcstream.wire.transport import server_name
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -51,27 +51,29 @@ def shaken(client: WireClient, context: ssl.SSLContext) -> str | None:
 
 
 @requirement("TLS-1")
-def test_the_target_selects_h2(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_the_target_selects_h2(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     # The client refuses every other selection when it connects.
-    verify.serves(grpcstream_wire, grpcstream_traits, "after h2 was offered by ALPN")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after h2 was offered by ALPN")
 
 
 # To offer an old version on purpose is what this test is for.
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 @requirement("TLS-3")
 def test_old_versions_of_tls_are_refused(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, pytestconfig: pytest.Config
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, pytestconfig: pytest.Config
 ) -> None:
     version = shaken(grpcstream_wire, old(Run.of(pytestconfig).settings.security))
     verify.fail_unless(version is None, "a handshake with TLS 1.1 or older refused", f"completed in {version}")
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a handshake with TLS 1.1")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a handshake with TLS 1.1")
 
 
 @requirement("TLS-5")
-def test_a_client_without_a_certificate_is_not_served(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_client_without_a_certificate_is_not_served(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     # With TLS 1.3 the client's side of the handshake is complete before the server has looked at the certificate.
     stranger = WireClient(grpcstream_wire.address, timeout=grpcstream_wire.timeout, context=trusting())
     with contextlib.suppress(TargetError, StreamError), stranger, stranger.list("anybody there", 1) as stream:
         stream.collect()
         verify.fail_unless(not stream.end().ok, "a client without a certificate refused", f"{stream.status}", stream)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a client without a certificate")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a client without a certificate")

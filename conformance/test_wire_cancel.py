@@ -7,23 +7,23 @@ import uuid
 import pytest
 
 from pytest_grpcstream import Deviation, Point, verify
-from pytest_grpcstream.clients.wire import ErrorCodes, FrameType, Rule, SettingCodes, WireClient, WireStream, framed
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Rule, SettingCode, WireClient, WireStream, framed
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
 UNKNOWN_CODE = 0xDEADBEEF
 LARGEST_LIMIT = 280
 """The largest limit of concurrent streams that is filled: a thousand resets would look like an attack."""
-BLOCKED = {SettingCodes.INITIAL_WINDOW_SIZE: 1000}
+BLOCKED = {SettingCode.INITIAL_WINDOW_SIZE: 1000}
 """A window in which a large response is stuck from its beginning."""
 
 
-def marked_route(client: WireClient, traits: Traits) -> tuple[WireStream, str]:
+def marked_route(client: WireClient, capabilities: Capabilities) -> tuple[WireStream, str]:
     """A Route whose handler runs and has read its mark, and the token of the mark."""
     token = uuid.uuid4().hex
     stream = client.open("Route")
-    verify.greeting(stream, traits)
+    verify.greeting(stream, capabilities)
     stream.send(f"!watch {token}")
     verify.answer(stream)
     return stream, token
@@ -50,7 +50,7 @@ def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, meth
         if method == "List":
             stream.close_send()
         verify.answer(stream)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
         verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
         grpcstream_wire.connection.ping()
         silent_after_its_reset(stream)
@@ -63,7 +63,7 @@ def test_a_handler_that_wakes_up_sends_nothing_on_a_cancelled_stream(
     with grpcstream_wire.open("Route") as stream:
         stream.send(f"!sleep {int(grpcstream_quiet * 500)}", 1)
         verify.pause(grpcstream_quiet / 10)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
         verify.reached(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
         verify.pause(grpcstream_quiet)
         silent_after_its_reset(stream)
@@ -71,22 +71,24 @@ def test_a_handler_that_wakes_up_sends_nothing_on_a_cancelled_stream(
 
 @requirement("CANCEL-6", needs=("duplex",))
 def test_a_reset_is_not_answered_by_a_reset(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     with grpcstream_wire.open("Route") as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("plain", 1)
         verify.answer(stream)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
         verify.pause(grpcstream_quiet)
         found = grpcstream_wire.connection.violations.of(Rule.RST_ANSWERED)
         verify.nothing_wrong(map(str, found), "no RST_STREAM in answer to one", stream)
 
 
 @requirement("CANCEL-7", needs=("duplex",))
-def test_cancelled_streams_make_room_for_others(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_cancelled_streams_make_room_for_others(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     connection = grpcstream_wire.connect()
-    allowed = connection.server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, LARGEST_LIMIT + 1)
+    allowed = connection.server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, LARGEST_LIMIT + 1)
     # More than the server allows at a time; where it allows too many for that, some.
     count = allowed + 20 if allowed <= LARGEST_LIMIT else 100
     at_once = max(1, min(allowed, 50))
@@ -95,17 +97,17 @@ def test_cancelled_streams_make_room_for_others(grpcstream_wire: WireClient, grp
         # The server has time to take them: many that are reset before that look like an attack.
         connection.wait(lambda: False, 0.02)
         for stream in streams:
-            stream.reset(ErrorCodes.CANCEL)
-    verify.serves(grpcstream_wire, grpcstream_traits, f"after {count} cancelled streams")
+            stream.reset(ErrorCode.CANCEL)
+    verify.serves(grpcstream_wire, grpcstream_capabilities, f"after {count} cancelled streams")
 
 
 @requirement("CANCEL-10", needs=("watch", "duplex"))
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 def test_the_handler_learns_of_a_lost_connection(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, how: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, how: str
 ) -> None:
     lost = grpcstream_wire.fresh()
-    stream, token = marked_route(lost, grpcstream_traits)
+    stream, token = marked_route(lost, grpcstream_capabilities)
     if how == "FIN":
         lost.connection.drop()
     else:
@@ -134,18 +136,20 @@ def test_the_handler_of_one_request_or_response_learns_of_a_lost_connection(
 @requirement("CANCEL-11", needs=("watch", "duplex"))
 @pytest.mark.parametrize(
     "code",
-    [ErrorCodes.NO_ERROR, ErrorCodes.INTERNAL_ERROR, ErrorCodes.REFUSED_STREAM, UNKNOWN_CODE],
+    [ErrorCode.NO_ERROR, ErrorCode.INTERNAL_ERROR, ErrorCode.REFUSED_STREAM, UNKNOWN_CODE],
     ids=["NO_ERROR", "INTERNAL_ERROR", "REFUSED_STREAM", "unknown"],
 )
-def test_a_reset_with_any_code_ends_the_call(grpcstream_wire: WireClient, grpcstream_traits: Traits, code: int) -> None:
-    stream, token = marked_route(grpcstream_wire, grpcstream_traits)
+def test_a_reset_with_any_code_ends_the_call(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, code: int
+) -> None:
+    stream, token = marked_route(grpcstream_wire, grpcstream_capabilities)
     stream.reset(code)
     verify.noticed(grpcstream_wire, token, stream, "a reset that is no CANCEL")
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a reset that is no CANCEL")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a reset that is no CANCEL")
 
 
 @requirement("EOF-8", needs=("watch",))
-@pytest.mark.parametrize("code", [ErrorCodes.CANCEL, ErrorCodes.NO_ERROR], ids=["CANCEL", "NO_ERROR"])
+@pytest.mark.parametrize("code", [ErrorCode.CANCEL, ErrorCode.NO_ERROR], ids=["CANCEL", "NO_ERROR"])
 def test_a_reset_request_stream_is_no_end_of_requests(
     grpcstream_wire: WireClient, grpcstream_quiet: float, code: int
 ) -> None:
@@ -161,38 +165,44 @@ def test_a_reset_request_stream_is_no_end_of_requests(
 
 
 @requirement("CANCEL-12", needs=("list",))
-def test_a_reset_after_the_response_is_harmless(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_reset_after_the_response_is_harmless(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     for _ in range(5):
         with grpcstream_wire.list("plain", 1) as stream:
             verify.list_answer(stream, Point("plain", 1))
             grpcstream_wire.connection.send_frame(
-                FrameType.RST_STREAM, ErrorCodes.NO_ERROR.to_bytes(4, "big"), stream_id=stream.stream_id
+                FrameType.RST_STREAM, ErrorCode.NO_ERROR.to_bytes(4, "big"), stream_id=stream.stream_id
             )
-    verify.serves(grpcstream_wire, grpcstream_traits, "after resets of streams that had ended")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after resets of streams that had ended")
     verify.fail_unless(
         len(grpcstream_wire.connections) == 1, "the same connection", "it ended after a late RST_STREAM", stream
     )
 
 
 @requirement("CANCEL-13", needs=("watch", "repeat", "duplex"))
-def test_a_reset_ends_a_handler_whose_window_is_shut(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_reset_ends_a_handler_whose_window_is_shut(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     blocked = grpcstream_wire.fresh(settings=BLOCKED, hold_windows=True)
     with blocked:
-        stream, token = marked_route(blocked, grpcstream_traits)
+        stream, token = marked_route(blocked, grpcstream_capabilities)
         stream.send(f"!repeat 400 {'unread' * 2500}")
         stream.await_bytes(900)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
         verify.noticed(grpcstream_wire, token, stream, "a reset while its window is shut")
-        verify.serves(grpcstream_wire, grpcstream_traits, "after a reset while the window was shut")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, "after a reset while the window was shut")
 
 
 @requirement("CANCEL-15", needs=("duplex",))
-def test_a_goaway_of_the_client_is_no_cancel(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_goaway_of_the_client_is_no_cancel(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream_wire.open("Route") as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("before", 1)
         verify.answer(stream)
-        grpcstream_wire.connection.goaway(ErrorCodes.NO_ERROR)
+        grpcstream_wire.connection.goaway(ErrorCode.NO_ERROR)
         stream.send("after", 2)
         verify.answer(stream)
         stream.close_send()
@@ -202,14 +212,14 @@ def test_a_goaway_of_the_client_is_no_cancel(grpcstream_wire: WireClient, grpcst
 @requirement("CANCEL-14", needs=("record",))
 @pytest.mark.parametrize("together", [False, True], ids=["two writes", "one write"])
 def test_bytes_of_cancelled_uploads_are_given_back(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, together: bool
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, together: bool
 ) -> None:
     """The connection's window is spent one and a half times over by uploads that are reset before they are whole."""
     connection = grpcstream_wire.connect()
     connection.ping()  # what the server grants at its beginning has come then
     window = connection.send_window
     # One read of the server takes a small upload with its reset; else few larger ones do: many look like an attack.
-    room = min(connection.server_settings.get(SettingCodes.INITIAL_WINDOW_SIZE, 65_535), window, 1 << 20)
+    room = min(connection.server_settings.get(SettingCode.INITIAL_WINDOW_SIZE, 65_535), window, 1 << 20)
     frames = 1 if together else max(1, room // 8 // 12_000)
     size = frames * 12_000
     unfinished = framed(b"", length=2 * size) + b"u" * (size - 5)
@@ -222,17 +232,17 @@ def test_bytes_of_cancelled_uploads_are_given_back(
             with connection.corked():
                 stream = grpcstream_wire.open("Record", connection=connection)
                 stream.data(unfinished)
-                stream.reset(ErrorCodes.CANCEL)
+                stream.reset(ErrorCode.CANCEL)
         else:
             stream = grpcstream_wire.open("Record", connection=connection)
             for place in range(0, size, 12_000):
                 stream.data(unfinished[place : place + 12_000])
             connection.wait(lambda: False, 0.002)
-            stream.reset(ErrorCodes.CANCEL)
+            stream.reset(ErrorCode.CANCEL)
         verify.fail_unless(
             connection.closed is not None or connection.send_window > 0 or bool(connection.goaways),
             "the connection's window given back for uploads that were cancelled",
             f"it stays at {connection.send_window} of {window} bytes",
             stream,
         )
-    verify.serves(grpcstream_wire, grpcstream_traits, "after cancelled uploads on one connection")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after cancelled uploads on one connection")

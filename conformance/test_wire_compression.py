@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
-from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import Headers, Rule, WireClient, WireStream, framed
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
+from pytest_grpcstream.plugin.session import observe
+from pytest_grpcstream.service import STREAM_SERVICE
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
 
 requirement = pytest.mark.grpcstream_requirement
 
 MIB = 1 << 20
-PLAIN = encode_request(PLAIN_REQUEST)
+PLAIN = STREAM_SERVICE.encode(PLAIN_REQUEST)
 
 
 def gzipped(data: bytes = PLAIN) -> bytes:
@@ -63,23 +63,23 @@ def internal(stream: WireStream, why: str) -> None:
 # Messages in gzip -------------------------------------------------------------------------------------------------
 
 
-def all_read(client: WireClient, traits: Traits, compressed: Iterable[bool]) -> None:
+def all_read(client: WireClient, capabilities: Capabilities, compressed: Iterable[bool]) -> None:
     """A Record of messages, some of them in gzip, is answered, and where it can echo it tells of each of them."""
     texts = [f"message {number}" for number, _ in enumerate(compressed)]
-    name = "!echo {}" if "echo" in traits.features else "{}"
-    plain = [encode_request(Point(name.format(text), 1)) for text in texts]
+    name = "!echo {}" if "echo" in capabilities.features else "{}"
+    plain = [STREAM_SERVICE.encode(Point(name.format(text), 1)) for text in texts]
     data = [gzipped(one) if zipped else framed(one) for one, zipped in zip(plain, compressed, strict=True)]
     with client.open("Record", headers=in_encoding(client, "gzip")) as stream:
         stream.write(b"".join(data))
         point = verify.only_answer(stream)
-    if "echo" in traits.features:
+    if "echo" in capabilities.features:
         verify.same(stream, [point], [Point(",".join(texts), len(texts))], "every request")
 
 
 @requirement("COMP-1", needs=("record",))
-def test_gzip_is_taken_message_by_message(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_gzip_is_taken_message_by_message(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     takes_gzip(grpcstream_wire)
-    all_read(grpcstream_wire, grpcstream_traits, (True, False, True, False))
+    all_read(grpcstream_wire, grpcstream_capabilities, (True, False, True, False))
 
 
 @requirement("COMP-1", needs=("echo", "record"))
@@ -87,16 +87,16 @@ def test_an_encoding_is_that_of_its_call_alone(grpcstream_wire: WireClient) -> N
     takes_gzip(grpcstream_wire)
     zipped = grpcstream_wire.open("Record", headers=in_encoding(grpcstream_wire, "gzip"))
     plain = grpcstream_wire.open("Record")
-    zipped.data(gzipped(encode_request(Point("!echo zipped", 1))))
+    zipped.data(gzipped(STREAM_SERVICE.encode(Point("!echo zipped", 1))))
     plain.data(framed(Point("!echo plain", 1)))
     for stream, text in ((zipped, "zipped"), (plain, "plain")):
         verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
 
 
 @requirement("COMP-10", needs=("record",))
-def test_every_gzipped_message_stands_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_every_gzipped_message_stands_alone(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     takes_gzip(grpcstream_wire)
-    all_read(grpcstream_wire, grpcstream_traits, (True, True, True))
+    all_read(grpcstream_wire, grpcstream_capabilities, (True, True, True))
 
 
 @requirement("COMP-9", needs=("record",))
@@ -109,24 +109,28 @@ def test_identity_is_taken(grpcstream_wire: WireClient) -> None:
 
 @requirement("COMP-2", needs=("record",))
 def test_a_compressed_message_without_encoding_is_an_error(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     internal(asked(grpcstream_wire, data=framed(PLAIN, compressed=1)), "a compressed message without grpc-encoding")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a compressed message without grpc-encoding")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a compressed message without grpc-encoding")
 
 
 @requirement("COMP-3", needs=("record",))
-def test_a_compressed_message_in_identity_is_an_error(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_compressed_message_in_identity_is_an_error(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "identity"), framed(PLAIN, compressed=1))
     internal(stream, "a compressed message in identity")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a compressed message in identity")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a compressed message in identity")
 
 
 @requirement("COMP-4", needs=("record",))
-def test_an_unknown_encoding_is_unimplemented(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_an_unknown_encoding_is_unimplemented(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "unknown"), framed(b"\xff" * 8, compressed=1))
     got = outcome(stream)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a message in an unknown encoding")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a message in an unknown encoding")
     verify.fail_unless(got is not Outcome.SERVED, "UNIMPLEMENTED for a message in an unknown encoding", "OK", stream)
     refused(stream, "UNIMPLEMENTED", by={Outcome.STATUS})
     known = known_encodings(stream)
@@ -139,12 +143,12 @@ def test_an_unknown_encoding_is_unimplemented(grpcstream_wire: WireClient, grpcs
 
 @requirement("COMP-5", needs=("record",))
 def test_an_unknown_encoding_that_is_not_used_is_refused_or_ignored(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, request: pytest.FixtureRequest
 ) -> None:
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "unknown"))
     outcome(stream)
     observe(request.node, f"an unknown grpc-encoding and a plain message: {told(stream)}")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after an unknown grpc-encoding")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after an unknown grpc-encoding")
 
 
 LOST: Mapping[str, bytes] = {
@@ -160,7 +164,9 @@ DAMAGED: Mapping[str, bytes] = {
 
 
 @requirement("COMP-6", needs=("record",))
-def test_what_does_not_decompress_is_an_error(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_what_does_not_decompress_is_an_error(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     takes_gzip(grpcstream_wire)
 
     def check(client: WireClient, data: bytes) -> None:
@@ -169,36 +175,40 @@ def test_what_does_not_decompress_is_an_error(grpcstream_wire: WireClient, grpcs
         verify.fail_unless(not lost, "INTERNAL for a message that does not decompress", "OK", stream)
         internal(stream, "a message that does not decompress")
 
-    each(grpcstream_wire, grpcstream_traits, {**LOST, **DAMAGED}, check)
+    each(grpcstream_wire, grpcstream_capabilities, {**LOST, **DAMAGED}, check)
 
 
 @requirement("ROBUST-5")
-def test_corrupt_messages_take_no_server_down(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_corrupt_messages_take_no_server_down(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     def check(client: WireClient, data: bytes) -> None:
         answered(asked(client, in_encoding(client, "gzip"), data), "an error for a gzipped message that is damaged")
 
-    each(grpcstream_wire, grpcstream_traits, {**LOST, **DAMAGED}, check)
+    each(grpcstream_wire, grpcstream_capabilities, {**LOST, **DAMAGED}, check)
 
 
 @requirement("COMP-12", needs=("record",))
 def test_a_compressed_message_of_length_zero_is_empty_or_an_error(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, request: pytest.FixtureRequest
 ) -> None:
     takes_gzip(grpcstream_wire)
     stream = asked(grpcstream_wire, in_encoding(grpcstream_wire, "gzip"), framed(b"", compressed=1))
     outcome(stream)
     observe(request.node, f"a gzipped message of length 0: {told(stream)}")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a gzipped message of length 0")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a gzipped message of length 0")
 
 
 @functools.cache
 def large() -> bytes:
     """A message of 5 MiB, which is above the usual limit."""
-    return encode_request(Point("g" * (5 * MIB), 1))
+    return STREAM_SERVICE.encode(Point("g" * (5 * MIB), 1))
 
 
 @requirement("COMP-7", needs=("record",))
-def test_the_limit_counts_for_the_decompressed_message(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_the_limit_counts_for_the_decompressed_message(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     takes_gzip(grpcstream_wire)
     with grpcstream_wire.fresh() as plain, plain.open("Record") as stream:
         stream.send_together([large()], end_stream=True)
@@ -206,7 +216,7 @@ def test_the_limit_counts_for_the_decompressed_message(grpcstream_wire: WireClie
             raise NotApplicable("the target has no limit below 5 MiB")
     zipped = asked(grpcstream_wire, in_encoding(grpcstream_wire, "gzip"), gzipped(large()))
     got = outcome(zipped)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after some KiB of gzip that grow to 5 MiB")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after some KiB of gzip that grow to 5 MiB")
     expected = "RESOURCE_EXHAUSTED for 5 MiB in gzip, as for 5 MiB without"
     refused(zipped, expected, by={Outcome.STATUS})
     if got is Outcome.STATUS and zipped.ended is not None and zipped.ended.status.code != Code.RESOURCE_EXHAUSTED:
@@ -218,7 +228,7 @@ def test_the_limit_counts_for_the_decompressed_message(grpcstream_wire: WireClie
 
 @requirement("COMP-8", needs=("list", "record"))
 def test_responses_come_in_no_encoding_that_the_client_did_not_list(grpcstream_wire: WireClient) -> None:
-    large = encode_request(Point("compressible " * 200, 1))
+    large = STREAM_SERVICE.encode(Point("compressible " * 200, 1))
     for encoding, accept, data in (
         (None, None, framed(large)),
         (None, "identity", framed(large)),

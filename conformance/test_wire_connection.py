@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Deviation, verify
-from pytest_grpcstream.clients.wire import Connection, FrameType, SettingCodes, WireClient
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import PLAIN_REQUEST, asked, given_up, outcome, served, told, told_of
+from pytest_grpcstream.clients.wire import Connection, FrameType, SettingCode, WireClient
+from pytest_grpcstream.plugin.session import observe
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import PLAIN_REQUEST, asked, given_up, outcome, served, told, told_of
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -33,7 +33,7 @@ def test_a_ping_is_answered_with_its_own_bytes(grpcstream_wire: WireClient) -> N
 
 @requirement("CONN-1", needs=("list",))
 def test_a_ping_is_answered_while_a_response_waits(grpcstream_wire: WireClient) -> None:
-    with grpcstream_wire.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 1}, hold_windows=True) as client:
+    with grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 1}, hold_windows=True) as client:
         stream = client.open("List")
         stream.send_last(PLAIN_REQUEST)
         stream.await_bytes(1)
@@ -45,14 +45,14 @@ def test_a_ping_is_answered_while_a_response_waits(grpcstream_wire: WireClient) 
 
 @requirement("CONN-2")
 def test_an_answer_to_no_ping_is_not_answered(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     connection = grpcstream_wire.connect()
     payload = connection.send_ping(b"unasked!", ack=True)
     connection.wait(lambda: given_up(connection), grpcstream_quiet)
     count = answers(connection, payload)
     verify.fail_unless(not count, "no answer to a PING with ACK", f"{count} of them")
-    verify.serves(grpcstream_wire, grpcstream_traits, "after the answer to a PING that was never sent")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after the answer to a PING that was never sent")
     if given_up(connection):
         raise Deviation("the connection goes on after an answer to no PING", told_of(connection))
 
@@ -60,7 +60,7 @@ def test_an_answer_to_no_ping_is_not_answered(
 @requirement("CONN-3")
 def test_too_many_pings_are_answered_ignored_or_punished(
     grpcstream_wire: WireClient,
-    grpcstream_traits: Traits,
+    grpcstream_capabilities: Capabilities,
     grpcstream_quiet: float,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -70,7 +70,7 @@ def test_too_many_pings_are_answered_ignored_or_punished(
     connection.wait(lambda: given_up(connection), grpcstream_quiet)
     count = sum(one in connection.core.pongs for one in payloads)
     observe(request.node, f"{count} of {PINGS} PINGs in a row were answered; {told_of(connection)}")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, f"after {PINGS} PINGs in a row")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, f"after {PINGS} PINGs in a row")
 
 
 LEAVINGS: dict[str, Callable[[Connection], None]] = {
@@ -83,13 +83,13 @@ LEAVINGS: dict[str, Callable[[Connection], None]] = {
 @requirement("CONN-12")
 @pytest.mark.parametrize("leave", LEAVINGS.values(), ids=LEAVINGS)
 def test_a_client_that_left_is_served_when_it_comes_back(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, leave: Callable[[Connection], None]
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, leave: Callable[[Connection], None]
 ) -> None:
     for _ in range(3):
         with grpcstream_wire.open("Route") as stream:
             stream.send(PLAIN_REQUEST)
             leave(stream.connection)
-        verify.serves(grpcstream_wire, grpcstream_traits, "on a new connection at once")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, "on a new connection at once")
 
 
 @requirement("CONN-13", needs=("record",))
@@ -110,10 +110,10 @@ def test_large_stream_identifiers_work(grpcstream_wire: WireClient) -> None:
 
 @requirement("CONN-15", needs=("record",))
 def test_half_a_tcp_connection_finishes_its_calls_or_ends_them(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, request: pytest.FixtureRequest
 ) -> None:
     stream = asked(grpcstream_wire)
     stream.connection.shut_write()
     outcome(stream)
     observe(request.node, f"a Record whose client closed its side of TCP behind the half-close: {told(stream)}")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a client that closed its side of TCP")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a client that closed its side of TCP")

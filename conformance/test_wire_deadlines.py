@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Code, Deviation, Point, verify
-from pytest_grpcstream.clients.wire import ErrorCodes, Origin, SettingCodes, WireClient, WireStream
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.wire import ErrorCode, Origin, SettingCode, WireClient, WireStream
 from pytest_grpcstream.parallel import together
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -27,7 +27,7 @@ def ends_at_its_deadline(stream: WireStream, least: float = MILLISECONDS / 1000)
     """The server ends the RPC by itself: with DEADLINE_EXCEEDED, or by RST_STREAM(CANCEL), and not before its time."""
     ended = stream.await_end()
     elapsed = stream.timeline.elapsed
-    by_reset = ended.origin is Origin.RST_STREAM and ended.reset_code == ErrorCodes.CANCEL
+    by_reset = ended.origin is Origin.RST_STREAM and ended.reset_code == ErrorCode.CANCEL
     if not by_reset and ended.server_status is not None and ended.server_status.code == Code.CANCELLED:
         raise Deviation("DEADLINE_EXCEEDED at the deadline", f"{ended}", stream)
     good = by_reset or (ended.server_status is not None and ended.server_status.code == Code.DEADLINE_EXCEEDED)
@@ -62,27 +62,33 @@ def test_the_server_ends_a_record_that_waits_for_requests(grpcstream_wire: WireC
 
 
 @requirement("DEADL-3", needs=("duplex",))
-def test_the_server_ends_a_route_that_is_idle(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_the_server_ends_a_route_that_is_idle(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream_wire.open("Route", grpc_timeout=SHORT) as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("only one", 1)
         verify.answer(stream)
         ends_at_its_deadline(stream)
 
 
 @requirement("DEADL-4", needs=("repeat",))
-def test_the_server_ends_a_list_whose_window_is_shut(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
-    blocked = grpcstream_wire.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 10}, hold_windows=True)
+def test_the_server_ends_a_list_whose_window_is_shut(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
+    blocked = grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 10}, hold_windows=True)
     with blocked, blocked.open("List", grpc_timeout=SHORT) as stream:
         stream.send_last(f"!repeat 400 {'r' * 15_000}")
         ends_at_its_deadline(stream)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a deadline that passed while the window was shut")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a deadline that passed while the window was shut")
 
 
 @requirement("DEADL-11", needs=("sleep", "duplex"))
-def test_the_deadline_counts_after_responses_too(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_the_deadline_counts_after_responses_too(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream_wire.open("Route", grpc_timeout=SHORT) as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("answered at once", 1)
         verify.answer(stream)
         stream.send(forever(grpcstream_wire))
@@ -123,7 +129,7 @@ def _in_time(client: WireClient, text: str) -> None:
 @requirement("DEADL-9", needs=("sleep",))
 @pytest.mark.parametrize("text", ["1n", "0n", "0S"])
 def test_a_deadline_that_has_passed_already_ends_the_call_or_leaves_it_alone(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, text: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, text: str
 ) -> None:
     with grpcstream_wire.open("List", grpc_timeout=text) as stream:
         stream.send_last("!sleep 50")
@@ -133,30 +139,30 @@ def test_a_deadline_that_has_passed_already_ends_the_call_or_leaves_it_alone(
             allowed=(Code.OK, Code.CANCELLED),
             tolerated={code: "an error, but not that of a deadline" for code in Code if code not in (0, 1, 4)},
         )
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, f"after grpc-timeout {text}")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, f"after grpc-timeout {text}")
 
 
 MALFORMED = ("", "100", "100x", "abc", "1.5S", "10 S", "-1S", "+5S", "123456789S")
 
 
 @requirement("DEADL-10")
-def test_a_malformed_timeout_does_no_harm(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_malformed_timeout_does_no_harm(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     def call(text: str) -> None:
         with grpcstream_wire.fresh() as client, client.open("Record", grpc_timeout=text) as stream:
             stream.send_last("plain", 1)
             stream.end()
 
     together([partial(call, text) for text in MALFORMED])
-    verify.serves(grpcstream_wire, grpcstream_traits, "after malformed values of grpc-timeout")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after malformed values of grpc-timeout")
 
 
 @requirement("DEADL-16", needs=("sleep",))
-def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
-    limit = grpcstream_wire.connect().server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, 100)
+def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+    limit = grpcstream_wire.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 100)
     streams = [grpcstream_wire.open("List", grpc_timeout="500m") for _ in range(min(100, limit))]
     for stream in streams:
         stream.send_last(forever(grpcstream_wire))
     for stream in streams:
         ended = stream.await_end()
         verify.fail_unless(not ended.status.ok, "an end at the deadline", str(ended), stream)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a hundred deadlines at once")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a hundred deadlines at once")

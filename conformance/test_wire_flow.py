@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
-from pytest_grpcstream.clients.wire import Connection, Rule, SettingCodes, WireClient, WireStream
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.wire import Connection, Rule, SettingCode, WireClient, WireStream
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
-WINDOW = SettingCodes.INITIAL_WINDOW_SIZE
+WINDOW = SettingCode.INITIAL_WINDOW_SIZE
 DEFAULT = 65_535
 """The initial size of every window (RFC 9113 section 6.9.2)."""
 LARGE = Point(f"!repeat 200 {'r' * 1000}", 0)
@@ -116,12 +116,14 @@ def test_a_larger_initial_window_counts_for_open_streams(grpcstream_wire: WireCl
 
 
 @requirement("FLOW-6", needs=("repeat", "duplex"))
-def test_a_stream_with_a_shut_window_holds_up_no_other(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_stream_with_a_shut_window_holds_up_no_other(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     with asked(grpcstream_wire.fresh(), Point("other connection", 0)):
         stalled = grpcstream_wire.open("List", hold_window=True)
         stalled.send_last(LARGE)
         stalled.await_bytes(DEFAULT)
-        verify.serves(grpcstream_wire, grpcstream_traits, "while the window of one stream is shut")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, "while the window of one stream is shut")
         stalled.release_window()
         stalled.open_window(1 << 20)
         complete(stalled, LARGE, 200)
@@ -130,7 +132,7 @@ def test_a_stream_with_a_shut_window_holds_up_no_other(grpcstream_wire: WireClie
 @requirement("FLOW-8", needs=("abort",))
 @pytest.mark.parametrize("late", [False, True], ids=["before the end", "behind the end"])
 def test_bytes_of_aborted_uploads_are_given_back(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, late: bool
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, late: bool
 ) -> None:
     connection = grpcstream_wire.connect()
     connection.ping()  # what the server grants at its beginning has come then
@@ -158,7 +160,7 @@ def test_bytes_of_aborted_uploads_are_given_back(
             stream,
         )
         sent += 1000
-    verify.serves(grpcstream_wire, grpcstream_traits, "after aborted uploads on one connection")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after aborted uploads on one connection")
 
 
 def _given_back(stream: WireStream, where: WireStream | Connection, window: int) -> bool:
@@ -190,12 +192,14 @@ def test_padding_is_given_back(grpcstream_wire: WireClient) -> None:
 
 @requirement("FLOW-15", needs=("abort",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
-def test_a_status_needs_no_window(grpcstream_wire: WireClient, grpcstream_traits: Traits, method: str) -> None:
+def test_a_status_needs_no_window(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, method: str
+) -> None:
     window = 0
-    if method == "Route" and grpcstream_traits.eager:
+    if method == "Route" and grpcstream_capabilities.route_speaks_first:
         # Its greeting takes the window, to the byte, before it can read anything.
         with grpcstream_wire.open("Route") as stream:
-            verify.greeting(stream, grpcstream_traits)
+            verify.greeting(stream, grpcstream_capabilities)
             window = stream.response.flow_bytes
     with held(grpcstream_wire, window) as client, client.open(method) as stream:
         stream.send("!abort 0 no window", Code.NOT_FOUND)
@@ -218,18 +222,18 @@ def test_a_status_needs_no_window(grpcstream_wire: WireClient, grpcstream_traits
 
 
 @requirement("FLOW-17", needs=("list",))
-def test_the_largest_windows_work(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_the_largest_windows_work(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     largest = 2**31 - 1
     with grpcstream_wire.fresh(settings={WINDOW: largest}, connection_window=largest) as client:
-        verify.serves(client, grpcstream_traits, "with windows of 2^31-1 bytes")
+        verify.serves(client, grpcstream_capabilities, "with windows of 2^31-1 bytes")
 
 
 @requirement("FLOW-18", needs=("duplex", "sleep"))
 def test_each_response_is_sent_without_waiting_for_the_next(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream_wire.open("Route") as stream:
-        verify.greeting(stream, grpcstream_traits)
+        verify.greeting(stream, grpcstream_capabilities)
         stream.send("first", 1)
         stream.send(f"!sleep {int(grpcstream_wire.timeout * 4000)}")
         verify.answer(stream)

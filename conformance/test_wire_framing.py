@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
-from pytest_grpcstream.clients.wire import Headers, Origin, SettingCodes, WireClient, WireStream, cuts, framed
-from pytest_grpcstream.clients.wire.cuts import Cut
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.wire import Headers, Origin, SettingCode, WireClient, WireStream, chunking, framed
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.wire.chunking import Cut
 
 requirement = pytest.mark.grpcstream_requirement
 
 CUTS: dict[str, Cut] = {
-    "one byte each": cuts.every(1),
-    "seven bytes each": cuts.every(7),
-    "all in one": cuts.joined,
-    "prefixes alone": cuts.prefix_alone,
-    "prefixes split": cuts.prefix_split,
-    "end and next prefix together": cuts.straddling,
+    "one byte each": chunking.every(1),
+    "seven bytes each": chunking.every(7),
+    "all in one": chunking.joined,
+    "prefixes alone": chunking.prefix_alone,
+    "prefixes split": chunking.prefix_split,
+    "end and next prefix together": chunking.straddling,
 }
 CROWD = 32
 """Calls that begin in one write; fewer where the server allows fewer."""
@@ -31,12 +31,12 @@ FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.
 @requirement("ORD-5", needs=("route",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 def test_route_reads_messages_however_they_are_cut(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, cut: Cut
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, cut: Cut
 ) -> None:
     with grpcstream_wire.route() as stream:
         stream.send_together(THREE, cut)
         stream.close_send()
-        for _ in range(len(THREE) + grpcstream_traits.eager):
+        for _ in range(len(THREE) + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
 
@@ -64,7 +64,7 @@ def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -
 
 def crowd(client: WireClient) -> range:
     """The numbers of calls that are begun in one write."""
-    limit = client.connect().server_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS, CROWD)
+    limit = client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, CROWD)
     return range(min(limit, CROWD))
 
 
@@ -81,7 +81,7 @@ def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClie
 
 
 @requirement("ORD-7", needs=("echo", "route"))
-def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     for turn in range(TURNS):
         numbers = crowd(grpcstream_wire)
         points = [[Point(f"route {number}.{turn}", step) for step in range(3)] for number in numbers]
@@ -94,7 +94,7 @@ def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstre
                 stream.close_send()
         for stream, own in zip(streams, points, strict=True):
             with stream:
-                verify.greeting(stream, grpcstream_traits)
+                verify.greeting(stream, grpcstream_capabilities)
                 verify.echoes(stream, own)
                 verify.eof(stream)
 
@@ -117,13 +117,13 @@ def test_the_message_that_shares_its_frame_with_the_half_close_counts(grpcstream
 
 @requirement("EOF-3", needs=("route",))
 def test_an_empty_frame_with_end_stream_is_the_half_close_and_no_message(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream_wire.route() as stream:
         for number in range(2):
             stream.send("message", number)
         stream.close_send()
-        for _ in range(2 + grpcstream_traits.eager):
+        for _ in range(2 + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
 
@@ -144,14 +144,14 @@ def test_headers_with_end_stream_are_a_request_without_messages(grpcstream_wire:
 
 
 @requirement("EOF-10", needs=("record",))
-def test_request_trailers_end_the_request(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_request_trailers_end_the_request(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("message", 1)
         stream.close_send_by_trailers(Headers([("x-trailer", "1")]))
         stream.end()
         if stream.origin in (Origin.CONNECTION_CLOSED, Origin.GOAWAY):
             raise Deviation("the answer, or an error of this stream", f"the connection ended: {stream.ended}", stream)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after request trailers")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after request trailers")
 
 
 def _no_error(stream: WireStream) -> None:
@@ -164,17 +164,17 @@ def _no_error(stream: WireStream) -> None:
 @requirement("EOF-11", needs=("route",))
 @pytest.mark.parametrize("first", ["at once", "after a while"])
 def test_empty_frames_between_messages_are_nothing(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float, first: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float, first: str
 ) -> None:
     with grpcstream_wire.route() as stream:
         stream.data(b"")
         if first == "after a while":
             verify.pause(grpcstream_quiet)
-        stream.send_together(THREE, cuts.spaced())
+        stream.send_together(THREE, chunking.spaced())
         stream.data(b"")
         stream.close_send()
         _no_error(stream)
-        for _ in range(len(THREE) + grpcstream_traits.eager):
+        for _ in range(len(THREE) + grpcstream_capabilities.route_speaks_first):
             verify.answer(stream)
         verify.eof(stream)
 
@@ -182,7 +182,7 @@ def test_empty_frames_between_messages_are_nothing(
 @requirement("EOF-11", needs=("echo", "record"))
 def test_empty_frames_in_a_record_are_nothing(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
-        stream.send_together([Point(f"!echo {text}", 1) for text in "abc"], cuts.spaced(cuts.every(3)))
+        stream.send_together([Point(f"!echo {text}", 1) for text in "abc"], chunking.spaced(chunking.every(3)))
         stream.close_send()
         _no_error(stream)
         verify.same(stream, [verify.only_answer(stream)], [Point("a,b,c", 3)], "all three requests")
@@ -203,7 +203,7 @@ def _not_ok(stream: WireStream) -> None:
 @pytest.mark.parametrize("data", TRUNCATED.values(), ids=TRUNCATED)
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_a_request_that_ends_in_the_middle_of_a_message_is_an_error(
-    grpcstream_wire: WireClient, method: str, data: bytes, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, method: str, data: bytes, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.write(data, end_stream=True)
@@ -212,7 +212,7 @@ def test_a_request_that_ends_in_the_middle_of_a_message_is_an_error(
         later.write(data)
         later.close_send()
         _not_ok(later)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a truncated request")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a truncated request")
 
 
 def _refused_for_its_number(stream: WireStream) -> None:
@@ -239,7 +239,7 @@ def test_a_list_without_a_request_is_an_error(grpcstream_wire: WireClient) -> No
 
 
 @requirement("CARD-2", needs=("list",))
-@pytest.mark.parametrize("cut", [cuts.one_each, cuts.joined], ids=["two frames", "one frame"])
+@pytest.mark.parametrize("cut", [chunking.one_each, chunking.joined], ids=["two frames", "one frame"])
 def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Cut) -> None:
     with grpcstream_wire.open("List") as stream:
         stream.send_together([Point("first", 1), Point("second", 50)], cut, end_stream=True)
@@ -254,7 +254,7 @@ def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: 
 
 @requirement("HALF-6", needs=("echo", "record"))
 def test_a_message_after_the_half_close_is_not_delivered(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     with grpcstream_wire.record() as stream:
         with grpcstream_wire.connection.corked():
@@ -268,4 +268,4 @@ def test_a_message_after_the_half_close_is_not_delivered(
         else:
             if stream.status is not None and stream.status.ok:
                 verify.same(stream, points, [Point("in time", 1)], "the answer to the request in time")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a message behind the half-close")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a message behind the half-close")

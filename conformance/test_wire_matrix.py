@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_grpcstream import Code, Deviation, Failure, OperationTimeout, Point, Status, StreamError, verify
-from pytest_grpcstream.clients.wire import SettingCodes, WireClient, WireStream
-from pytest_grpcstream.features import Traits
+from pytest_grpcstream.clients.wire import SettingCode, WireClient, WireStream
+from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -74,7 +74,7 @@ def client_for(client: WireClient, window: Callable[[WireStream], None]) -> Wire
     """A client of its own: with plain windows, or with shut ones."""
     if window is wide_open:
         return client.fresh()
-    return client.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
+    return client.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
 
 
 def lost(stream: WireStream, expected: list[Point], status: Status, skip: int) -> Iterator[str]:
@@ -117,7 +117,10 @@ class Limits:
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.__name__)
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_a_route_loses_nothing_at_its_end(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, ending: Ending, window: Callable[[WireStream], None]
+    grpcstream_wire: WireClient,
+    grpcstream_capabilities: Capabilities,
+    ending: Ending,
+    window: Callable[[WireStream], None],
 ) -> None:
     wrong, limits = list[str](), Limits()
     for size_name, size in SIZES.items():
@@ -129,7 +132,9 @@ def test_a_route_loses_nothing_at_its_end(
             if ending.half_close:
                 stream.close_send()
             window(stream)
-            found = list(lost(stream, verify.counted(point, COUNT), ending.status, grpcstream_traits.eager))
+            found = list(
+                lost(stream, verify.counted(point, COUNT), ending.status, grpcstream_capabilities.route_speaks_first)
+            )
             if not limits.refuse(size_name, stream):
                 wrong += [f"{size_name}: {one}" for one in found]
     verify.nothing_wrong(wrong, f"all {COUNT} responses and the server's {ending.status}", stream)

@@ -7,22 +7,22 @@ import pytest
 from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
 from pytest_grpcstream.clients.wire import (
     Connection,
-    ErrorCodes,
+    ErrorCode,
     Flag,
     FrameType,
     Priority,
     Rule,
-    SettingCodes,
+    SettingCode,
     Shape,
     WireClient,
     framed,
 )
-from pytest_grpcstream.features import INITIAL_KEY, Traits
-from pytest_grpcstream.wire_verify import PLAIN_REQUEST, asked, disturbed, each, outcome, request_of, served
+from pytest_grpcstream.targets.probing import INITIAL_KEY, Capabilities
+from pytest_grpcstream.verify.wire import PLAIN_REQUEST, asked, disturbed, each, outcome, request_of, served
 
 requirement = pytest.mark.grpcstream_requirement
 
-WINDOW = SettingCodes.INITIAL_WINDOW_SIZE
+WINDOW = SettingCode.INITIAL_WINDOW_SIZE
 UNKNOWN_SETTING = 0x5A5A
 UNKNOWN_TYPE = 0xBE
 UNUSED = 0xF0
@@ -89,7 +89,7 @@ def test_unknown_settings_are_ignored(grpcstream_wire: WireClient) -> None:
 
 
 @requirement("H2-6", needs=("record",))
-def test_unknown_frames_are_ignored(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_unknown_frames_are_ignored(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     def check(client: WireClient, on_a_stream: bool) -> None:
         with client.open("Record") as stream:
             place = stream.stream_id if on_a_stream else 0
@@ -100,11 +100,11 @@ def test_unknown_frames_are_ignored(grpcstream_wire: WireClient, grpcstream_trai
             stream.close_send()
             served(stream)
 
-    each(grpcstream_wire, grpcstream_traits, {"on the connection": False, "on a stream": True}, check)
+    each(grpcstream_wire, grpcstream_capabilities, {"on the connection": False, "on a stream": True}, check)
 
 
 @requirement("H2-7", needs=("record",))
-def test_unused_flags_are_ignored(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_unused_flags_are_ignored(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     frames = {
         "DATA": (FrameType.DATA, framed(Point("flagged", 1)), 1),
         "SETTINGS": (FrameType.SETTINGS, b"", 0),
@@ -120,15 +120,17 @@ def test_unused_flags_are_ignored(grpcstream_wire: WireClient, grpcstream_traits
             stream.close_send()
             served(stream)
 
-    each(grpcstream_wire, grpcstream_traits, frames, check)
+    each(grpcstream_wire, grpcstream_capabilities, frames, check)
 
 
 # Padding and priority ---------------------------------------------------------------------------------------------
 
 
 @requirement("H2-8", needs=("record",))
-def test_padded_data_is_taken_without_its_padding(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
-    name = "!echo {}" if "echo" in grpcstream_traits.features else "{}"
+def test_padded_data_is_taken_without_its_padding(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
+    name = "!echo {}" if "echo" in grpcstream_capabilities.features else "{}"
 
     def check(client: WireClient, padding: int) -> None:
         with client.open("Record") as stream:
@@ -138,21 +140,23 @@ def test_padded_data_is_taken_without_its_padding(grpcstream_wire: WireClient, g
             stream.close_send()
             served(stream)
             point = stream.recv()
-        if "echo" in grpcstream_traits.features:
+        if "echo" in grpcstream_capabilities.features:
             verify.fail_unless(point == Point("first,second", 2), "both requests", str(point), stream)
 
     variants = {f"{padding} bytes of padding": padding for padding in (0, 10, 255)}
-    each(grpcstream_wire, grpcstream_traits, variants, check)
+    each(grpcstream_wire, grpcstream_capabilities, variants, check)
 
 
 @requirement("H2-9", needs=("record",))
-def test_padding_and_priority_in_headers_are_taken(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_padding_and_priority_in_headers_are_taken(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     shapes = {
         "padding": Shape(padding=20),
         "priority": Shape(priority=Priority(weight=200)),
         "both": Shape(padding=7, priority=Priority(exclusive=True)),
     }
-    each(grpcstream_wire, grpcstream_traits, shapes, lambda client, shape: served(asked(client, shape=shape)))
+    each(grpcstream_wire, grpcstream_capabilities, shapes, lambda client, shape: served(asked(client, shape=shape)))
 
 
 @requirement("H2-27", needs=("record",))
@@ -214,7 +218,7 @@ def test_frames_with_large_trailers_are_not_too_large(grpcstream_wire: WireClien
 
 @requirement("H2-24", needs=("record",))
 def test_headers_of_calls_that_failed_count_for_compression(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     def metadata(value: str) -> list[tuple[str, str]]:
         return [(INITIAL_KEY, value), (f"x-{value}", value)]
@@ -224,10 +228,10 @@ def test_headers_of_calls_that_failed_count_for_compression(
             with grpcstream_wire.open("Record", metadata=metadata(value)) as stream:
                 stream.send_last(PLAIN_REQUEST)
                 served(stream)
-                if "metadata" in grpcstream_traits.features:
+                if "metadata" in grpcstream_capabilities.features:
                     verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
 
-    grpcstream_wire.open("Record", metadata=metadata("reset")).reset(ErrorCodes.CANCEL)
+    grpcstream_wire.open("Record", metadata=metadata("reset")).reset(ErrorCode.CANCEL)
     with grpcstream_wire.open("NoSuchMethod", metadata=metadata("refused")) as refused:
         refused.close_send()
         outcome(refused)
@@ -254,12 +258,12 @@ def test_windows_of_streams_that_have_ended_may_still_be_opened(grpcstream_wire:
 
 @requirement("H2-26", needs=("record",))
 def test_data_for_a_stream_that_has_ended_leaves_the_connection_alone(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     stream = asked(grpcstream_wire)
     served(stream)
     stream.data(framed(Point("late", 2)))
     gone = disturbed(stream.connection)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after DATA for a stream that has ended")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after DATA for a stream that has ended")
     if gone is not None:
         raise Deviation("DATA ignored, or the stream reset, when it comes late", gone, stream)

@@ -15,15 +15,15 @@ from pytest_grpcstream.clients.wire import (
     FrameType,
     Headers,
     Rule,
-    SettingCodes,
+    SettingCode,
     Shape,
     WireClient,
     WireStream,
     framed,
 )
-from pytest_grpcstream.features import INITIAL_KEY, Traits
-from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import (
+from pytest_grpcstream.plugin.session import observe
+from pytest_grpcstream.targets.probing import INITIAL_KEY, Capabilities
+from pytest_grpcstream.verify.wire import (
     PLAIN_REQUEST,
     asked,
     each,
@@ -60,14 +60,16 @@ def sent(client: WireClient, *frames: Frame) -> Connection:
 
 
 @pytest.fixture
-def are_errors(grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float) -> AreErrors:
+def are_errors(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
+) -> AreErrors:
     """A verdict: each of these sequences of frames, on a connection of its own, is a connection error."""
 
     def judge(expected: str, variants: dict[str, list[Frame]]) -> None:
         def check(client: WireClient, frames: list[Frame]) -> None:
             gives_up(sent(client, *frames), expected, grpcstream_quiet)
 
-        each(grpcstream_wire, grpcstream_traits, variants, check)
+        each(grpcstream_wire, grpcstream_capabilities, variants, check)
 
     return judge
 
@@ -77,55 +79,57 @@ def are_errors(grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstrea
 
 @requirement("H2-2")
 def test_who_does_not_speak_http2_is_turned_away(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     expected = "the connection closed, or an answer in HTTP/1.1"
     with grpcstream_wire.fresh(preface=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", await_settings=False) as client:
         connection = client.connect()
         connection.wait(lambda: given_up(connection))
         gives_up(connection, expected, grpcstream_quiet)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a client that does not speak HTTP/2")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a client that does not speak HTTP/2")
 
 
 @requirement("H2-3")
 def test_the_first_frame_must_be_settings(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     with grpcstream_wire.fresh(preface=PREFACE + PING, await_settings=False) as client:
         gives_up(client.connect(), "a connection error for a PING before SETTINGS", grpcstream_quiet)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a PING before SETTINGS")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a PING before SETTINGS")
 
 
 # Streams ----------------------------------------------------------------------------------------------------------
 
 
 @requirement("H2-10", needs=("record",))
-def test_a_second_block_of_headers_is_malformed(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_second_block_of_headers_is_malformed(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     with grpcstream_wire.open("Record") as stream:
         stream.send("before", 1)
         stream.send_headers(Headers([("x-more", "1")]))
         stream.data(framed(Point("after", 2)), end_stream=True)
         refused(stream, "a refusal of a request with two blocks of headers")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a second block of headers")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a second block of headers")
 
 
 @requirement("H2-11")
 def test_a_stream_of_the_client_must_be_odd(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     stream = asked(grpcstream_wire, stream_id=2)
     gives_up(stream.connection, "a connection error for HEADERS on stream 2", grpcstream_quiet)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after HEADERS on stream 2")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after HEADERS on stream 2")
 
 
 @requirement("H2-12")
 def test_the_identifiers_of_streams_must_grow(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     asked(grpcstream_wire, stream_id=5)
     stream = asked(grpcstream_wire, stream_id=3)
     gives_up(stream.connection, "a connection error for HEADERS on stream 3 after stream 5", grpcstream_quiet)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after HEADERS on stream 3 after stream 5")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after HEADERS on stream 3 after stream 5")
 
 
 @requirement("H2-13")
@@ -154,12 +158,14 @@ def test_the_server_pushes_nothing(grpcstream_wire: WireClient) -> None:
 
 
 @requirement("H2-21")
-def test_a_client_cannot_push(grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float) -> None:
+def test_a_client_cannot_push(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
+) -> None:
     with grpcstream_wire.open("Record") as stream:
         promise = (2).to_bytes(4, "big") + b"\x82"  # stream 2, and the field ":method: GET"
         sent(grpcstream_wire, (FrameType.PUSH_PROMISE, promise, Flag.END_HEADERS, stream.stream_id))
         gives_up(stream.connection, "a connection error for PUSH_PROMISE", grpcstream_quiet)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after PUSH_PROMISE")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after PUSH_PROMISE")
 
 
 # Sizes, windows and settings --------------------------------------------------------------------------------------
@@ -167,21 +173,21 @@ def test_a_client_cannot_push(grpcstream_wire: WireClient, grpcstream_traits: Tr
 
 @requirement("H2-15")
 def test_a_frame_that_is_too_large_is_an_error(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
-    largest = grpcstream_wire.connect().server_settings.get(SettingCodes.MAX_FRAME_SIZE, MAX_FRAME)
+    largest = grpcstream_wire.connect().server_settings.get(SettingCode.MAX_FRAME_SIZE, MAX_FRAME)
     if largest == LARGEST:
         raise NotApplicable("the target takes frames of any size")
     with grpcstream_wire.open("Record") as stream:
         stream.data(framed(request_of(largest + 1 - len(framed(b"")))))
         expected = f"an error for a frame of {largest + 1} bytes, one above SETTINGS_MAX_FRAME_SIZE"
         gives_up(stream.connection, expected, grpcstream_quiet, stream)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a frame that is too large")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a frame that is too large")
 
 
 @pytest.fixture
 def are_errors_of_a_window(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> AreErrorsOfAWindow:
     """A verdict: these increments are an error for the connection, and on a stream an error of it or of that."""
 
@@ -192,7 +198,7 @@ def are_errors_of_a_window(
                 sent(client, *((FrameType.WINDOW_UPDATE, one, 0, place) for one in increments))
                 gives_up(stream.connection, expected, grpcstream_quiet, stream if on_a_stream else None)
 
-        each(grpcstream_wire, grpcstream_traits, {"on a stream": True, "on the connection": False}, check)
+        each(grpcstream_wire, grpcstream_capabilities, {"on a stream": True, "on the connection": False}, check)
 
     return judge
 
@@ -207,7 +213,7 @@ def test_a_window_that_is_too_large_is_an_error(are_errors_of_a_window: AreError
     are_errors_of_a_window("an error for a window above 2^31-1", [HALF, HALF])
 
 
-def setting(code: SettingCodes, value: int) -> list[Frame]:
+def setting(code: SettingCode, value: int) -> list[Frame]:
     """A SETTINGS frame with one value."""
     return [(FrameType.SETTINGS, struct.pack(">HL", code, value), 0, 0)]
 
@@ -215,10 +221,10 @@ def setting(code: SettingCodes, value: int) -> list[Frame]:
 @requirement("H2-18")
 def test_settings_that_are_not_allowed_are_errors(are_errors: AreErrors) -> None:
     variants: dict[str, list[Frame]] = {
-        "ENABLE_PUSH 2": setting(SettingCodes.ENABLE_PUSH, 2),
-        "INITIAL_WINDOW_SIZE 2^31": setting(SettingCodes.INITIAL_WINDOW_SIZE, 2**31),
-        "MAX_FRAME_SIZE 16383": setting(SettingCodes.MAX_FRAME_SIZE, MAX_FRAME - 1),
-        "MAX_FRAME_SIZE 2^24": setting(SettingCodes.MAX_FRAME_SIZE, 2**24),
+        "ENABLE_PUSH 2": setting(SettingCode.ENABLE_PUSH, 2),
+        "INITIAL_WINDOW_SIZE 2^31": setting(SettingCode.INITIAL_WINDOW_SIZE, 2**31),
+        "MAX_FRAME_SIZE 16383": setting(SettingCode.MAX_FRAME_SIZE, MAX_FRAME - 1),
+        "MAX_FRAME_SIZE 2^24": setting(SettingCode.MAX_FRAME_SIZE, 2**24),
         "5 bytes": [(FrameType.SETTINGS, bytes(5), 0, 0)],
         "an acknowledgement with a payload": [(FrameType.SETTINGS, bytes(6), Flag.ACK, 0)],
         "on stream 1": [(FrameType.SETTINGS, b"", 0, 1)],
@@ -246,15 +252,15 @@ def table_of(size: int) -> bytes:
 
 @requirement("H2-19")
 def test_header_blocks_that_do_not_decode_are_errors(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     def check(client: WireClient, block: bytes) -> None:
         stream = asked(client, shape=Shape(block=block))
         gives_up(stream.connection, "a connection error for a header block that does not decode", grpcstream_quiet)
 
-    allowed = grpcstream_wire.connect().server_settings.get(SettingCodes.HEADER_TABLE_SIZE, 4096)
+    allowed = grpcstream_wire.connect().server_settings.get(SettingCode.HEADER_TABLE_SIZE, 4096)
     too_large = table_of(max(allowed + 1, 31)) + b"\x82"
-    each(grpcstream_wire, grpcstream_traits, {**BLOCKS, "a table larger than allowed": too_large}, check)
+    each(grpcstream_wire, grpcstream_capabilities, {**BLOCKS, "a table larger than allowed": too_large}, check)
 
 
 @requirement("H2-20")

@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import Deviation, Point, verify
-from pytest_grpcstream.clients.base import encode_request
 from pytest_grpcstream.clients.wire import Headers, WireClient, framed
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
+from pytest_grpcstream.plugin.session import observe
+from pytest_grpcstream.service import STREAM_SERVICE
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -48,22 +48,27 @@ def _usual(client: WireClient) -> Headers:
 
 @requirement("WIRE-3", needs=("record",))
 def test_what_only_resembles_the_path_of_a_method_is_not_it(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     paths = ("/StreamService/Record", "/proto.StreamService/", "//proto.StreamService/Record", "/Record", "/")
-    each(grpcstream_wire, grpcstream_traits, replaced(":path", *paths), refused_with("UNIMPLEMENTED or HTTP 404"))
+    each(grpcstream_wire, grpcstream_capabilities, replaced(":path", *paths), refused_with("UNIMPLEMENTED or HTTP 404"))
 
 
 @requirement("WIRE-4", needs=("record",))
-def test_a_path_without_a_slash_is_refused(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_path_without_a_slash_is_refused(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     paths = replaced(":path", "", "proto.StreamService/Record")
-    each(grpcstream_wire, grpcstream_traits, paths, refused_with("a refusal of a path that does not begin with '/'"))
+    each(
+        grpcstream_wire,
+        grpcstream_capabilities,
+        paths,
+        refused_with("a refusal of a path that does not begin with '/'"),
+    )
 
 
 @requirement("WIRE-12", needs=("record",))
-def test_only_post_runs_a_method(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_only_post_runs_a_method(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     methods = replaced(":method", "GET", "PUT", "OPTIONS", "post")
-    each(grpcstream_wire, grpcstream_traits, methods, refused_with("HTTP 405 or another refusal"))
+    each(grpcstream_wire, grpcstream_capabilities, methods, refused_with("HTTP 405 or another refusal"))
 
 
 # Content-type -----------------------------------------------------------------------------------------------------
@@ -78,23 +83,27 @@ def unsupported(client: WireClient, change: Change) -> None:
 
 
 @requirement("WIRE-5", needs=("record",))
-def test_other_content_types_are_unsupported(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_other_content_types_are_unsupported(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     types = replaced("content-type", "application/json", "text/html", "application/octet-stream")
-    each(grpcstream_wire, grpcstream_traits, types, unsupported)
+    each(grpcstream_wire, grpcstream_capabilities, types, unsupported)
 
 
 @requirement("WIRE-6", needs=("record",))
-def test_a_request_without_content_type_is_unsupported(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_request_without_content_type_is_unsupported(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     without: dict[str, Change] = {"no content-type": lambda headers: headers.without("content-type")}
-    each(grpcstream_wire, grpcstream_traits, without, unsupported)
+    each(grpcstream_wire, grpcstream_capabilities, without, unsupported)
 
 
 @requirement("WIRE-7", needs=("list", "record", "route"))
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto"])
 def test_both_content_types_of_grpc_are_taken(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, content_type: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, content_type: str
 ) -> None:
-    for method, count in (("List", None), ("Record", 1), ("Route", 1 + grpcstream_traits.eager)):
+    for method, count in (("List", None), ("Record", 1), ("Route", 1 + grpcstream_capabilities.route_speaks_first)):
         headers = grpcstream_wire.request_headers(method).replaced("content-type", content_type)
         with grpcstream_wire.open(method, headers=headers) as stream:
             stream.send_last(PLAIN_REQUEST)
@@ -114,14 +123,14 @@ def test_both_content_types_of_grpc_are_taken(
 )
 def test_neighbours_of_the_content_type_are_refused_or_taken(
     grpcstream_wire: WireClient,
-    grpcstream_traits: Traits,
+    grpcstream_capabilities: Capabilities,
     content_type: str,
     request: pytest.FixtureRequest,
 ) -> None:
     stream = asked(grpcstream_wire, _usual(grpcstream_wire).replaced("content-type", content_type))
     outcome(stream)
     observe(request.node, f"{content_type}: {told(stream)}")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, f"after the content-type {content_type}")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, f"after the content-type {content_type}")
 
 
 # Other fields -----------------------------------------------------------------------------------------------------
@@ -129,14 +138,14 @@ def test_neighbours_of_the_content_type_are_refused_or_taken(
 
 @requirement("WIRE-11", needs=("record",))
 def test_a_request_whose_te_was_lost_is_not_left_hanging(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     changes: dict[str, Change] = {"no te": lambda headers: headers.without("te"), **replaced("te", "gzip")}
 
     def check(client: WireClient, change: Change) -> None:
         answered(asked(client, change(_usual(client))), "any answer to a request without te: trailers")
 
-    each(grpcstream_wire, grpcstream_traits, changes, check)
+    each(grpcstream_wire, grpcstream_capabilities, changes, check)
 
 
 @requirement("WIRE-20", needs=("record",))
@@ -152,7 +161,7 @@ def test_host_takes_the_place_of_a_missing_authority(grpcstream_wire: WireClient
 
 @requirement("WIRE-21", needs=("record",))
 def test_two_authorities_are_refused_and_none_is_not_left_hanging(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     changes: dict[str, Change] = {
         "two :authority": lambda headers: headers.added(":authority", "other.example", at=4),
@@ -168,16 +177,16 @@ def test_two_authorities_are_refused_and_none_is_not_left_hanging(
         else:
             answered(stream, "any answer to a request without an authority")
 
-    each(grpcstream_wire, grpcstream_traits, changes, check)
+    each(grpcstream_wire, grpcstream_capabilities, changes, check)
 
 
 @requirement("WIRE-22", needs=("record",))
 def test_fields_of_the_connection_make_a_request_malformed(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     fields = added(("connection", "keep-alive"), ("keep-alive", "timeout=5"), ("transfer-encoding", "chunked"))
     expected = "a refusal of a request with a connection-specific field"
-    each(grpcstream_wire, grpcstream_traits, fields, refused_with(expected))
+    each(grpcstream_wire, grpcstream_capabilities, fields, refused_with(expected))
 
 
 PSEUDO: dict[str, Change] = {
@@ -194,34 +203,34 @@ PSEUDO: dict[str, Change] = {
 
 @requirement("WIRE-23", needs=("record",))
 def test_wrong_pseudo_header_fields_make_a_request_malformed(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     expected = "a refusal of a request with wrong pseudo-header fields"
-    each(grpcstream_wire, grpcstream_traits, PSEUDO, refused_with(expected))
+    each(grpcstream_wire, grpcstream_capabilities, PSEUDO, refused_with(expected))
 
 
 @requirement("WIRE-24", needs=("record",))
 def test_a_content_length_that_is_wrong_makes_a_request_malformed(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     length = len(framed(PLAIN_REQUEST))
     lengths = added(("content-length", str(length - 1)), ("content-length", str(length + 1)))
     expected = f"a refusal of {length} bytes of DATA"
-    each(grpcstream_wire, grpcstream_traits, lengths, refused_with(expected))
+    each(grpcstream_wire, grpcstream_capabilities, lengths, refused_with(expected))
 
 
 @requirement("WIRE-13", needs=("record",))
 def test_compressed_flags_other_than_0_and_1_are_refused(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     expected = "an error, INTERNAL for choice"
 
     def check(client: WireClient, flag: int) -> None:
         with client.open("Record") as stream:
-            stream.write(framed(encode_request(Point("!echo flagged", 1)), compressed=flag))
+            stream.write(framed(STREAM_SERVICE.encode(Point("!echo flagged", 1)), compressed=flag))
             outcome(stream, grpcstream_quiet)  # a server that reads on is told only then that nothing more comes
             stream.close_send()
             if answered(stream, expected) is Outcome.SERVED:
                 raise Deviation(expected, f"OK with the response {stream.recv()}", stream)
 
-    each(grpcstream_wire, grpcstream_traits, {f"the flag {flag}": flag for flag in (2, 128, 255)}, check)
+    each(grpcstream_wire, grpcstream_capabilities, {f"the flag {flag}": flag for flag in (2, 128, 255)}, check)

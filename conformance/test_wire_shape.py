@@ -6,13 +6,13 @@ import pytest
 
 from pytest_grpcstream import Code, OperationTimeout, verify
 from pytest_grpcstream.clients.wire import Origin, Rule, WireClient, WireStream
-from pytest_grpcstream.features import INITIAL_KEY, TRAILING_KEY, Traits
+from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
 
 @pytest.fixture
-def tried(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> list[WireStream]:
+def tried(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> list[WireStream]:
     """Usual exchanges of every kind that the target can do, up to the first that has no end."""
     calls = [("List", "plain", 1), ("Record", "plain", 1), ("Route", "plain", 1)]
     directives = {
@@ -22,7 +22,7 @@ def tried(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> list[WireSt
         "repeat": [("List", "!repeat 0 none", 0), ("Route", "!repeat 40 " + "r" * 1000, 0)],
     }
     for feature, more in directives.items():
-        calls += more if feature in grpcstream_traits.features else []
+        calls += more if feature in grpcstream_capabilities.features else []
     streams = []
     for method, name, value in calls:
         stream = grpcstream_wire.open(method, metadata=[(INITIAL_KEY, "initial"), (TRAILING_KEY, b"\x00\xff")])
@@ -192,14 +192,14 @@ def test_a_stream_that_ended_early_is_reset_without_error(
 @requirement("PAIR-10", needs=("finish",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_requests_after_an_early_end_are_absorbed(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, method: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, method: str
 ) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.send("!finish")
         verify.status(stream)
         for _ in range(10):
             stream.data(b"\x00" * 1000)
-    verify.serves(grpcstream_wire, grpcstream_traits, "after DATA for a stream that had ended early")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after DATA for a stream that had ended early")
     verify.fail_unless(
         len(grpcstream_wire.connections) == 1,
         "the same connection serves on after DATA for a stream that had ended early",

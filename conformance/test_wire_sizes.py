@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
-from pytest_grpcstream.clients.wire import ErrorCodes, Origin, WireClient, cuts, framed
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.wire_verify import Outcome, outcome, refused, request_of, told
+from pytest_grpcstream.clients.wire import ErrorCode, Origin, WireClient, chunking, framed
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import Outcome, outcome, refused, request_of, told
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -22,7 +22,7 @@ FRAME = 16_384
 def takes(client: WireClient, size: int) -> bool:
     """Whether a Record takes a message of a size; it must answer either way."""
     with client.fresh() as own, own.open("Record") as stream:
-        stream.send_together([request_of(size)], cuts.every(FRAME), end_stream=True)
+        stream.send_together([request_of(size)], chunking.every(FRAME), end_stream=True)
         if outcome(stream) is Outcome.SERVED:
             return True
         refused(stream, f"RESOURCE_EXHAUSTED, or OK, for a message of {size} bytes")
@@ -44,7 +44,7 @@ def test_a_message_of_exactly_the_limit_is_taken(grpcstream_wire: WireClient) ->
 
 @requirement("SIZE-3", needs=("record",))
 def test_a_message_over_the_limit_is_refused_by_its_prefix(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     with grpcstream_wire.open("Record") as stream:
         stream.write(framed(b"", length=OVER))
@@ -53,28 +53,30 @@ def test_a_message_over_the_limit_is_refused_by_its_prefix(
         if outcome(stream) is Outcome.NOTHING:
             raise Deviation(f"an error for a prefix that announces {OVER} bytes", told(stream), stream)
         refused(stream, "RESOURCE_EXHAUSTED")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a prefix that announces too much")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a prefix that announces too much")
 
 
 @requirement("SIZE-4")
 def test_a_prefix_that_announces_4_gib_takes_no_server_down(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, grpcstream_quiet: float
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
 ) -> None:
     for length in (2**32 - 1, 2**31):
         with grpcstream_wire.fresh() as client, client.open("Record") as stream:
             stream.write(framed(b"and some bytes", length=length))
             outcome(stream, grpcstream_quiet)
-            stream.reset(ErrorCodes.CANCEL)
-            verify.serves(client, grpcstream_traits, f"after a prefix that announces {length} bytes")
-    verify.serves(grpcstream_wire, grpcstream_traits, "after prefixes that announce too much")
+            stream.reset(ErrorCode.CANCEL)
+            verify.serves(client, grpcstream_capabilities, f"after a prefix that announces {length} bytes")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after prefixes that announce too much")
 
 
 @requirement("SIZE-8", needs=("echo", "record"))
-def test_a_response_above_4_mib_is_whole_or_refused(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_response_above_4_mib_is_whole_or_refused(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     texts = [letter * (2 * MIB) for letter in "abc"]
     with grpcstream_wire.open("Record") as stream:
         for text in texts:
-            stream.send_together([Point(f"!echo {text}", 1)], cuts.every(FRAME))
+            stream.send_together([Point(f"!echo {text}", 1)], chunking.every(FRAME))
         stream.close_send()
         points = stream.collect()
         ended = stream.ended
@@ -83,4 +85,4 @@ def test_a_response_above_4_mib_is_whole_or_refused(grpcstream_wire: WireClient,
         else:
             verify.ended_ok(stream)
             verify.same(stream, points, [Point(",".join(texts), 3)], "a response of 6 MiB")
-    verify.serves(grpcstream_wire, grpcstream_traits, "after a response of 6 MiB")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a response of 6 MiB")

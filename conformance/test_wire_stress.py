@@ -15,18 +15,18 @@ import pytest
 from pytest_grpcstream import verify
 from pytest_grpcstream.clients.wire import (
     Connection,
-    ErrorCodes,
+    ErrorCode,
     FrameType,
     Headers,
     Priority,
-    SettingCodes,
+    SettingCode,
     Shape,
     WireClient,
     framed,
 )
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.run import observe
-from pytest_grpcstream.wire_verify import (
+from pytest_grpcstream.plugin.session import observe
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import (
     PLAIN_REQUEST,
     REFUSALS,
     answered,
@@ -61,12 +61,12 @@ IDLE = 10.0
 
 
 @contextlib.contextmanager
-def flooding(client: WireClient, traits: Traits, what: str) -> Iterator[WireClient]:
+def flooding(client: WireClient, capabilities: Capabilities, what: str) -> Iterator[WireClient]:
     """A client that may do its worst: afterwards, whatever became of it, the server goes on serving others."""
     with client.fresh(obey_stream_limit=False) as flood:
         yield flood
     with client.fresh() as new:
-        verify.serves(new, traits, f"after {what}")
+        verify.serves(new, capabilities, f"after {what}")
 
 
 def in_batches(connection: Connection, count: int, send: Callable[[int], None], batch: int = BATCH) -> None:
@@ -84,24 +84,24 @@ def in_batches(connection: Connection, count: int, send: Callable[[int], None], 
 
 
 @requirement("ROBUST-7")
-def test_rapid_resets_leave_others_served(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
-    with flooding(grpcstream_wire, grpcstream_traits, f"{CALLS} calls that were reset at once") as flood:
+def test_rapid_resets_leave_others_served(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+    with flooding(grpcstream_wire, grpcstream_capabilities, f"{CALLS} calls that were reset at once") as flood:
         connection = flood.connect()
 
         def begin_and_reset(_: int) -> None:
             with flood.open("Route", connection=connection) as stream:
-                stream.reset(ErrorCodes.CANCEL)
+                stream.reset(ErrorCode.CANCEL)
 
         for _ in range(ROUNDS):
             in_batches(connection, CALLS // ROUNDS, begin_and_reset)
-            verify.serves(grpcstream_wire, grpcstream_traits, "beside a client that resets its calls at once")
+            verify.serves(grpcstream_wire, grpcstream_capabilities, "beside a client that resets its calls at once")
 
 
 @requirement("ROBUST-10")
 def test_streams_that_the_server_must_reset_leave_others_served(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
-    with flooding(grpcstream_wire, grpcstream_traits, f"{CALLS} streams that the server had to reset") as flood:
+    with flooding(grpcstream_wire, grpcstream_capabilities, f"{CALLS} streams that the server had to reset") as flood:
         connection = flood.connect()
 
         def provoke(number: int) -> None:
@@ -114,12 +114,12 @@ def test_streams_that_the_server_must_reset_leave_others_served(
 
         for _ in range(ROUNDS):
             in_batches(connection, CALLS // ROUNDS, provoke)
-            verify.serves(grpcstream_wire, grpcstream_traits, "beside a client whose streams must be reset")
+            verify.serves(grpcstream_wire, grpcstream_capabilities, "beside a client whose streams must be reset")
 
 
 FLOODS: dict[str, Callable[[Connection, int], None]] = {
     "SETTINGS": lambda connection, number: connection.send_frame(
-        FrameType.SETTINGS, struct.pack(">HL", SettingCodes.MAX_CONCURRENT_STREAMS, number)
+        FrameType.SETTINGS, struct.pack(">HL", SettingCode.MAX_CONCURRENT_STREAMS, number)
     ),
     "PING": lambda connection, number: connection.send_frame(FrameType.PING, number.to_bytes(8, "big")),
     "empty DATA": lambda connection, _: connection.send_frame(FrameType.DATA, stream_id=1),
@@ -134,13 +134,13 @@ FLOODS: dict[str, Callable[[Connection, int], None]] = {
 @requirement("ROBUST-9")
 @pytest.mark.parametrize("name", FLOODS)
 def test_floods_of_small_frames_leave_others_served(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, name: str
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, name: str
 ) -> None:
-    with flooding(grpcstream_wire, grpcstream_traits, f"{FRAMES} frames: {name}") as flood:
+    with flooding(grpcstream_wire, grpcstream_capabilities, f"{FRAMES} frames: {name}") as flood:
         connection = flood.connect()
         flood.open("Record", stream_id=1)
         in_batches(connection, FRAMES, lambda number: FLOODS[name](connection, number))
-        verify.serves(grpcstream_wire, grpcstream_traits, f"beside a flood of {name}")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, f"beside a flood of {name}")
 
 
 # Header blocks ----------------------------------------------------------------------------------------------------
@@ -148,21 +148,23 @@ def test_floods_of_small_frames_leave_others_served(
 
 @requirement("ROBUST-8")
 def test_a_header_block_without_an_end_leaves_others_served(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, request: pytest.FixtureRequest
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, request: pytest.FixtureRequest
 ) -> None:
     fields = uncompressed(Headers([("x-endless", "e" * 107)] * 135))
-    with flooding(grpcstream_wire, grpcstream_traits, "a header block of 5 MiB without an end") as flood:
+    with flooding(grpcstream_wire, grpcstream_capabilities, "a header block of 5 MiB without an end") as flood:
         connection = flood.connect()
         connection.send_frame(FrameType.HEADERS, fields, stream_id=1)
         in_batches(connection, BLOCKS, lambda _: connection.send_frame(FrameType.CONTINUATION, fields, stream_id=1), 16)
-        verify.serves(grpcstream_wire, grpcstream_traits, "beside a header block without an end")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, "beside a header block without an end")
         connection.wait(lambda: given_up(connection), 1.0)
         observe(request.node, f"a header block of 5 MiB without an end: {told_of(connection)}")
 
 
 @requirement("ROBUST-19")
-def test_a_header_block_that_grows_is_refused(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
-    with flooding(grpcstream_wire, grpcstream_traits, "a header block that grows to 17 MiB") as flood:
+def test_a_header_block_that_grows_is_refused(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
+    with flooding(grpcstream_wire, grpcstream_capabilities, "a header block that grows to 17 MiB") as flood:
         usual = uncompressed(flood.request_headers("Record"))
         # A literal field that enters the table (RFC 7541, section 6.2.1), then nothing but references to it.
         entry = b"\x40" + uncompressed(Headers([("x-bomb", "b" * 4000)]))[1:]
@@ -174,7 +176,7 @@ def test_a_header_block_that_grows_is_refused(grpcstream_wire: WireClient, grpcs
 
 
 @requirement("ROBUST-11", needs=("record",))
-def test_slow_clients_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_slow_clients_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     message = framed(PLAIN_REQUEST)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(grpcstream_wire.fresh()).open("Record") for _ in range(SLOW)]
@@ -182,13 +184,13 @@ def test_slow_clients_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstr
             for stream in slow:
                 stream.data(message[place : place + 1], end_stream=place == len(message) - 1)
             verify.pause(STEP)
-            verify.serves(grpcstream_wire, grpcstream_traits, f"beside {SLOW} slow clients")
+            verify.serves(grpcstream_wire, grpcstream_capabilities, f"beside {SLOW} slow clients")
         for stream in slow:
             served(stream, "the slow client served too, once it has sent its request")
 
 
 @requirement("ROBUST-11")
-def test_slow_headers_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_slow_headers_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(grpcstream_wire.fresh()).connect() for _ in range(SLOW)]
         block = uncompressed(grpcstream_wire.request_headers("Record"))[:10]
@@ -197,11 +199,11 @@ def test_slow_headers_do_not_hold_up_others(grpcstream_wire: WireClient, grpcstr
             for connection in slow:
                 connection.send_frame(kind, bytes([byte]), stream_id=1)
             verify.pause(STEP)
-            verify.serves(grpcstream_wire, grpcstream_traits, f"beside {SLOW} clients with slow headers")
+            verify.serves(grpcstream_wire, grpcstream_capabilities, f"beside {SLOW} clients with slow headers")
 
 
 @requirement("ROBUST-16")
-def test_paths_that_are_no_text_do_no_harm(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_paths_that_are_no_text_do_no_harm(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     paths = {
         "no UTF-8": b"/proto.StreamService/\xff\xfe",
         "half a character": b"/proto.StreamService/Record\xc3",
@@ -212,7 +214,7 @@ def test_paths_that_are_no_text_do_no_harm(grpcstream_wire: WireClient, grpcstre
         headers = client.request_headers("Record").replaced(":path", path)
         answered(asked(client, headers), "any answer to a path that is no text")
 
-    each(grpcstream_wire, grpcstream_traits, paths, check)
+    each(grpcstream_wire, grpcstream_capabilities, paths, check)
 
 
 @requirement("CONN-9", needs=("record",))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Deviation, Point, verify
-from pytest_grpcstream.clients.wire import Connection, ErrorCodes, FrameType, Shape, WireClient, framed
-from pytest_grpcstream.errors import Verdict
-from pytest_grpcstream.features import Traits
-from pytest_grpcstream.wire_verify import asked, bare, each, outcome, uncompressed
+from pytest_grpcstream.clients.wire import Connection, ErrorCode, FrameType, Shape, WireClient, framed
+from pytest_grpcstream.errors import Mismatch
+from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream.verify.wire import asked, bare, each, outcome, uncompressed
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -31,18 +31,18 @@ STRANGERS = {
 
 @requirement("ROBUST-1")
 @pytest.mark.parametrize("said", STRANGERS.values(), ids=STRANGERS)
-def test_strangers_do_no_harm(grpcstream_wire: WireClient, grpcstream_traits: Traits, said: bytes) -> None:
+def test_strangers_do_no_harm(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, said: bytes) -> None:
     with bare(grpcstream_wire, said):
-        verify.serves(grpcstream_wire, grpcstream_traits, "beside a client that does not speak HTTP/2")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_traits, "after a client that does not speak HTTP/2")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, "beside a client that does not speak HTTP/2")
+    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a client that does not speak HTTP/2")
 
 
 @requirement("ROBUST-2")
-def test_silent_connections_keep_nobody_out(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_silent_connections_keep_nobody_out(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     with contextlib.ExitStack() as stack:
         for number in range(SILENT):
             stack.enter_context(bare(grpcstream_wire, PREFACE[: number % len(PREFACE)]))
-        verify.serves(grpcstream_wire, grpcstream_traits, f"beside {SILENT} connections that say nothing")
+        verify.serves(grpcstream_wire, grpcstream_capabilities, f"beside {SILENT} connections that say nothing")
 
 
 # Lost connections -------------------------------------------------------------------------------------------------
@@ -69,32 +69,32 @@ PLACES = {"in a frame": in_a_frame, "in a header block": in_a_header_block, "in 
 @requirement("ROBUST-3")
 @pytest.mark.parametrize("begin", PLACES.values(), ids=PLACES)
 def test_lost_connections_do_no_harm(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, begin: Callable[[WireClient], None]
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, begin: Callable[[WireClient], None]
 ) -> None:
     for _ in range(LOSSES):
         with grpcstream_wire.fresh() as client:
             begin(client)
             client.connection.reset()
-    verify.serves(grpcstream_wire, grpcstream_traits, f"after {LOSSES} connections that were lost")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, f"after {LOSSES} connections that were lost")
 
 
 @requirement("ROBUST-15")
 @pytest.mark.parametrize("leave", [Connection.drop, Connection.close], ids=["FIN", "GOAWAY and FIN"])
 def test_unfinished_headers_do_no_harm(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits, leave: Callable[[Connection], None]
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, leave: Callable[[Connection], None]
 ) -> None:
     for _ in range(LOSSES):
         with grpcstream_wire.fresh() as client:
             in_a_header_block(client)
             leave(client.connection)
-    verify.serves(grpcstream_wire, grpcstream_traits, f"after {LOSSES} header blocks without an end")
+    verify.serves(grpcstream_wire, grpcstream_capabilities, f"after {LOSSES} header blocks without an end")
 
 
 # Paths ------------------------------------------------------------------------------------------------------------
 
 
 @requirement("ROBUST-16")
-def test_unusual_paths_do_no_harm(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_unusual_paths_do_no_harm(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
     paths = {
         "a NUL": "/proto.StreamService/\0Record",
         "6000 characters": "/proto.StreamService/" + "x" * 6000,
@@ -107,7 +107,7 @@ def test_unusual_paths_do_no_harm(grpcstream_wire: WireClient, grpcstream_traits
         block = uncompressed(client.request_headers("Record").replaced(":path", path))
         outcome(asked(client, shape=Shape(block=block)))
 
-    each(grpcstream_wire, grpcstream_traits, paths, check)
+    each(grpcstream_wire, grpcstream_capabilities, paths, check)
 
 
 # Faults and their neighbours --------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def oversize(client: WireClient) -> None:
     with client.open("Record") as stream:
         stream.write(framed(b"", length=2**32 - 1))
         outcome(stream, 0.2)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
 
 
 def no_protobuf(client: WireClient) -> None:
@@ -173,10 +173,10 @@ OF_HTTP2: dict[str, Callable[[WireClient], object]] = {
 }
 
 
-def neighbour_survives(client: WireClient, traits: Traits, fault: Callable[[WireClient], object]) -> None:
+def neighbour_survives(client: WireClient, capabilities: Capabilities, fault: Callable[[WireClient], object]) -> None:
     """A Route that is open on the connection while another call fails goes on, and ends with OK."""
     with client.open("Route") as route:
-        verify.greeting(route, traits)
+        verify.greeting(route, capabilities)
         route.send("before", 1)
         verify.answer(route)
         fault(client)
@@ -187,32 +187,38 @@ def neighbour_survives(client: WireClient, traits: Traits, fault: Callable[[Wire
 
 
 @requirement("ROBUST-18", needs=("duplex",))
-def test_a_fault_of_grpc_leaves_other_calls_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_fault_of_grpc_leaves_other_calls_alone(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     def check(client: WireClient, fault: Callable[[WireClient], object]) -> None:
-        neighbour_survives(client, grpcstream_traits, fault)
+        neighbour_survives(client, grpcstream_capabilities, fault)
 
-    each(grpcstream_wire, grpcstream_traits, OF_GRPC, check)
+    each(grpcstream_wire, grpcstream_capabilities, OF_GRPC, check)
 
 
 @requirement("ROBUST-18", needs=("duplex",))
-def test_a_fault_of_http2_leaves_other_calls_alone(grpcstream_wire: WireClient, grpcstream_traits: Traits) -> None:
+def test_a_fault_of_http2_leaves_other_calls_alone(
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
+) -> None:
     def check(client: WireClient, fault: Callable[[WireClient], object]) -> None:
         try:
-            neighbour_survives(client, grpcstream_traits, fault)
-        except Verdict as verdict:
+            neighbour_survives(client, grpcstream_capabilities, fault)
+        except Mismatch as verdict:
             # RFC 9113, section 5.4.1: any stream error may be treated as a connection error.
             raise Deviation(verdict.expected, verdict.actual, verdict.stream) from verdict
 
-    each(grpcstream_wire, grpcstream_traits, OF_HTTP2, check)
+    each(grpcstream_wire, grpcstream_capabilities, OF_HTTP2, check)
 
 
 @requirement("ROBUST-18", needs=("duplex",))
 def test_a_last_request_that_is_no_protobuf_leaves_other_calls_alone(
-    grpcstream_wire: WireClient, grpcstream_traits: Traits
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
 ) -> None:
     try:
-        neighbour_survives(grpcstream_wire, grpcstream_traits, lambda client: outcome(asked(client, data=BAD_PROTOBUF)))
-    except Verdict as verdict:
+        neighbour_survives(
+            grpcstream_wire, grpcstream_capabilities, lambda client: outcome(asked(client, data=BAD_PROTOBUF))
+        )
+    except Mismatch as verdict:
         # A server may find the fault while it handles the half-close. grpc-java then answers twice, in a race, and its
         # HTTP/2 ends the connection for it, which no author of a service can mend.
         raise Deviation(verdict.expected, verdict.actual, verdict.stream) from verdict

@@ -10,8 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.base import Client, Stream
-    from pytest_grpcstream.clients.library import LibraryClient
+    from pytest_grpcstream.clients.client import Client
+    from pytest_grpcstream.clients.grpcio import LibraryClient
+    from pytest_grpcstream.clients.stream import Stream
     from pytest_grpcstream.errors import (
         CardinalityError,
         Deviation,
@@ -50,9 +51,9 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Client": "clients.base",
-    "LibraryClient": "clients.library",
-    "Stream": "clients.base",
+    "Client": "clients.client",
+    "LibraryClient": "clients.grpcio",
+    "Stream": "clients.stream",
     **dict.fromkeys(("EOF", "Code", "Metadata", "Point", "Status"), "values"),
 }
 """The modules of the names that are not in `errors`."""

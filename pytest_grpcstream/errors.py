@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from pytest_grpcstream.clients.base import Stream
-    from pytest_grpcstream.values import Status
+from pytest_grpcstream.timeline import Timeline
+from pytest_grpcstream.values import Status
 
 FEW_STREAMS: Final = range(1, 100)
 """Limits of concurrent streams below what RFC 9113, section 6.5.2, advises; a server that allows none serves nobody."""
 MANY_RESETS: Final = 20
 """Streams reset on a connection from which on a server may take the client for an attacker: the lowest usual limit."""
+
+
+class RecordedStream(Protocol):
+    """What an error remembers of a stream: its timeline, how it ended and when."""
+
+    @property
+    def method(self) -> str:
+        """The path of the RPC."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """What happened on the stream so far."""
+
+    @property
+    def over(self) -> float | None:
+        """When this side read the end of the RPC or gave it up, by `time.monotonic`; None before that."""
+
+    @property
+    def status(self) -> Status | None:
+        """How the RPC ended, or None while its end was not read."""
 
 
 class Error(Exception):
@@ -26,7 +45,7 @@ class TargetError(Error):
     """Raised when a target is not named well, cannot be started, or is not there."""
 
 
-class Verdict(Error):
+class Mismatch(Error):
     """Base of the errors that judge a target: what was expected, what happened, and on which stream.
 
     Arguments:
@@ -35,7 +54,7 @@ class Verdict(Error):
         stream: the stream whose timeline shows it, if there is one.
     """
 
-    def __init__(self, expected: str, actual: str, stream: Stream | None = None) -> None:
+    def __init__(self, expected: str, actual: str, stream: RecordedStream | None = None) -> None:
         super().__init__(f"expected {expected}; actual: {actual}")
         self.expected = expected
         self.actual = actual
@@ -44,19 +63,19 @@ class Verdict(Error):
         self.deciding = None if stream is None else stream.timeline.last
 
 
-class Failure(Verdict):
+class Failure(Mismatch):
     """Raised when a target does not do what a requirement asks for."""
 
 
-class Deviation(Verdict):
+class Deviation(Mismatch):
     """Raised when a target does what a specification advises against, but nobody is hurt: a warning."""
 
 
-class Died(Verdict):
+class TargetDied(Mismatch):
     """Raised when the target did not survive a test."""
 
 
-class Inconclusive(Verdict):
+class Inconclusive(Mismatch):
     """Raised when a requirement could not be observed, because what must come before it did not happen."""
 
 
@@ -64,7 +83,7 @@ class NotApplicable(Error):
     """Raised when a requirement does not concern this target."""
 
 
-class StreamError(Verdict):
+class StreamError(Mismatch):
     """Base of the errors that an operation on a stream raises."""
 
 
@@ -72,18 +91,18 @@ class OperationTimeout(StreamError):
     """Raised when an operation on a stream was not done within its time limit."""
 
 
-class NoRoom(OperationTimeout, Deviation):
+class ConcurrencyLimited(OperationTimeout, Deviation):
     """Raised when a server allows fewer concurrent streams than are open, and fewer than RFC 9113 advises (6.5.2)."""
 
 
-class Withdrawn(Deviation):
+class NotProcessed(Deviation):
     """Raised when a server ended a connection in peace before it took a call on it: a client sends such a call again.
 
     RFC 9113, section 6.8: streams above the last one that GOAWAY names were not processed.
     """
 
 
-class Alarmed(Deviation):
+class EnhanceYourCalm(Deviation):
     """Raised when a server ended a connection by ENHANCE_YOUR_CALM, because the test had reset many streams on it.
 
     RFC 9113, section 10.5: what a server takes for an attack is its own to choose.
@@ -93,7 +112,7 @@ class Alarmed(Deviation):
 class StatusError(StreamError):
     """Raised when the RPC ended with a status other than OK, after every response before it was read."""
 
-    def __init__(self, expected: str, status: Status, stream: Stream) -> None:
+    def __init__(self, expected: str, status: Status, stream: RecordedStream) -> None:
         super().__init__(expected, f"the RPC ended with {status}", stream)
         self.status = status
 

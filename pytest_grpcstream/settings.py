@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from pytest_grpcstream.capabilities import FEATURES
 from pytest_grpcstream.errors import SettingError, TargetError
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.security import Security
-
-FEATURES: Final = ("abort", "finish", "repeat", "echo", "sleep", "watch", "metadata")
-"""The optional features of a StreamService, by the names that `docs/contract.md` gives them."""
+    from pytest_grpcstream.targets.security import Security
 
 CLIENTS: Final = ("wire", "library")
 """The clients that the suite runs over: HTTP/2 frames over a socket, and grpcio."""
@@ -105,7 +103,7 @@ def _features(text: str) -> frozenset[str]:
 
 
 def _target(text: str) -> str:
-    from pytest_grpcstream.targets import parse
+    from pytest_grpcstream.targets.address import parse
 
     parse(text)
     return text.strip()
@@ -183,7 +181,7 @@ class _Sources:
 
     def metadata(self) -> Iterator[tuple[str, str]]:
         """The metadata of every call; no message shows a value of it."""
-        from pytest_grpcstream.security import metadata_field
+        from pytest_grpcstream.targets.security import metadata_field
 
         for source, texts in (
             ("the ini option grpcstream_metadata", self._config.getini("grpcstream_metadata")),
@@ -254,7 +252,7 @@ def read_settings(config: Any) -> Settings:
 
 
 def _security(sources: _Sources) -> Security:
-    from pytest_grpcstream.security import Security
+    from pytest_grpcstream.targets.security import Security
 
     files: dict[str, Path | None] = {}
     for name in _FILES:

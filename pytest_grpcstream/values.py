@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from pytest_grpcstream.escape import printable
@@ -96,3 +97,21 @@ class Metadata(tuple[tuple[str, MetadataValue], ...]):
 
     def __str__(self) -> str:
         return ", ".join(f"{printable(key, 60)}: {printable(value, 60)}" for key, value in self) or "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The bytes of one response message and when they arrived (`time.monotonic`)."""
+
+    message: bytes
+    at: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of an RPC as a client saw it."""
+
+    status: Status
+    initial_metadata: Metadata = field(default_factory=Metadata)
+    trailing_metadata: Metadata = field(default_factory=Metadata)
+    at: float = 0.0

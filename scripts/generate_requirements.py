@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_grpcstream.requirements import AREAS, Requirement, registry
-from pytest_grpcstream.sources import links
+from pytest_grpcstream.requirements.registry import AREAS, Requirement, registry
+from pytest_grpcstream.requirements.spec_links import links
 
 SEVERITIES = ("error", "warning", "info")
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "requirements.md"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_grpcstream.requirements import AREAS, Requirement, registry
+from pytest_grpcstream.requirements.registry import AREAS, Requirement, registry
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "docs" / "mutants.md"

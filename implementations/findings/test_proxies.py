@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Point
-from pytest_grpcstream.clients.wire import ErrorCodes, SettingCodes, WireClient
+from pytest_grpcstream.clients.wire import ErrorCode, SettingCode, WireClient
 
 
 def shut(client: WireClient) -> WireClient:
     """A client of its own whose windows let nothing through."""
-    return client.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
+    return client.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
 
 
 @pytest.mark.finding("haproxy", "PAIR-9")
@@ -19,7 +19,7 @@ def test_haproxy_puts_cancel_in_the_place_of_no_error(grpcstream_wire: WireClien
     with grpcstream_wire.record() as stream:
         stream.send("!finish")
         stream.collect()
-        assert stream.await_reset() in (None, ErrorCodes.NO_ERROR)
+        assert stream.await_reset() in (None, ErrorCode.NO_ERROR)
 
 
 @pytest.mark.finding("envoy", "PAIR-14")

@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from pytest_grpcstream import Code, Point
-from pytest_grpcstream.clients.wire import ErrorCodes, SettingCodes, WireClient, framed
+from pytest_grpcstream.clients.wire import ErrorCode, SettingCode, WireClient, framed
 
 
 def noticed(client: WireClient, token: str) -> bool:
@@ -51,7 +51,7 @@ def test_grpclib_keeps_the_window_of_what_comes_with_a_reset(grpcstream_wire: Wi
         with connection.corked():
             stream = grpcstream_wire.open("Record")
             stream.data(part)
-            stream.reset(ErrorCodes.CANCEL)
+            stream.reset(ErrorCode.CANCEL)
         assert connection.wait(lambda: connection.send_window >= len(part), 1), "the window is not given back"
 
 
@@ -74,7 +74,7 @@ def test_tonic_takes_a_cancel_for_the_half_close(grpcstream_wire: WireClient) ->
     with grpcstream_wire.record() as stream:
         stream.send(f"!watch {token}")
         time.sleep(0.1)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
     assert noticed(grpcstream_wire, token)
 
 
@@ -102,7 +102,7 @@ def test_tonic_takes_many_small_messages_for_an_attack(grpcstream_wire: WireClie
 @pytest.mark.finding("node-connect", "FLOW-15")
 def test_connect_node_keeps_a_status_until_the_window_opens(grpcstream_wire: WireClient) -> None:
     """Trailers need no window."""
-    shut = grpcstream_wire.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
+    shut = grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
     with shut.record() as stream:
         stream.send("!abort 0 no window", Code.NOT_FOUND)
         assert stream.await_end(timeout=1).server_status == (Code.NOT_FOUND, "no window")
@@ -130,7 +130,7 @@ def test_asgi_tells_no_handler_of_a_cancel_that_does_not_read(grpcstream_wire: W
         stream.send("!sleep 3000")
         stream.close_send()
         time.sleep(0.1)
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
     assert noticed(grpcstream_wire, token)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_grpcstream.results import FAILED
+from pytest_grpcstream.verdicts.results import FAILED
 
 
 def badge(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.report.merging import in_order
-from pytest_grpcstream.results import VERDICTS
+from pytest_grpcstream.verdicts.results import VERDICTS
 
 GOOD: Final = ("passed", "warned")
 """The verdicts that can be lost."""

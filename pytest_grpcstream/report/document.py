@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.report.files import EVIDENCE
-from pytest_grpcstream.results import VERDICTS, Results
 from pytest_grpcstream.settings import Settings
+from pytest_grpcstream.verdicts.results import VERDICTS, Results
 
 SCHEMA: Final = 1
 """The version of the format: a field may be added to it, but none is removed or gets another meaning."""

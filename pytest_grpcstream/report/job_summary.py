@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pytest_grpcstream.report.markdown import code, plain, table
-from pytest_grpcstream.requirements import AREAS
-from pytest_grpcstream.results import FAILED, RED
+from pytest_grpcstream.requirements.registry import AREAS
+from pytest_grpcstream.verdicts.results import FAILED, RED
 
 FAILURES: Final = 50
 WARNINGS: Final = 50

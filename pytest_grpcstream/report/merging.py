@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pytest_grpcstream.report.markdown import code, plain, table
-from pytest_grpcstream.requirements import registry
-from pytest_grpcstream.results import CHECKED, RED
+from pytest_grpcstream.requirements.registry import registry
+from pytest_grpcstream.verdicts.results import CHECKED, RED
 
 SYMBOLS: Final = {
     "passed": "✓",

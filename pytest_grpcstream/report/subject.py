@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_grpcstream.run import Run, clients_of, target_of
+from pytest_grpcstream.plugin.session import Run, clients_of, target_of
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.base import Client, Stream
-    from pytest_grpcstream.clients.timeline import Event
+    from pytest_grpcstream.clients.client import Client
     from pytest_grpcstream.clients.wire import Connection, WireClient
-    from pytest_grpcstream.errors import Verdict
+    from pytest_grpcstream.errors import Mismatch, RecordedStream
+    from pytest_grpcstream.timeline import Event
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Subject:
         deciding: the event that decided, None if no single one did.
     """
 
-    streams: tuple[Stream, ...]
+    streams: tuple[RecordedStream, ...]
     connections: tuple[Connection, ...]
     deciding: Event | None = None
 
     @classmethod
-    def of(cls, item: pytest.Item, error: Verdict | None) -> Subject:
+    def of(cls, item: pytest.Item, error: Mismatch | None) -> Subject:
         """What a test has used up to now, when it raised ``error``."""
         clients = list(_all_clients(clients_of(item)))
-        streams = [stream for client in clients for stream in client.streams]
+        streams: list[RecordedStream] = [stream for client in clients for stream in client.streams]
         connections = [one for client in clients for one in _connections(client)]
         if error is not None and error.stream is not None and error.stream not in streams:
             # It may be a stream of a client that was not the test's own, such as the one of the look at the target.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_grpcstream.escape import one_line
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.timeline import Event, Timeline
     from pytest_grpcstream.report.subject import Subject
+    from pytest_grpcstream.timeline import Event, Timeline
 
 DETAIL: Final = 1000
 """Characters of the detail of an event that a line has."""

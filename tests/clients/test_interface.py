@@ -23,7 +23,7 @@ from pytest_grpcstream import (
     StatusError,
     Stream,
 )
-from pytest_grpcstream.clients.library import LibraryClient, open_channel
+from pytest_grpcstream.clients.grpcio import LibraryClient, open_channel
 from pytest_grpcstream.clients.wire import WireClient
 
 ABORTED = -10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_grpcstream.requirements import AREAS, registry
+from pytest_grpcstream.requirements.registry import AREAS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from launch.witness import Witness, witness
-from pytest_grpcstream import launch
-from pytest_grpcstream.targets import parse
+from pytest_grpcstream.targets import launching
+from pytest_grpcstream.targets.address import parse
 
-Start = Callable[..., launch.Running]
+Start = Callable[..., launching.Running]
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def seen() -> Iterator[Witness]:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start the target of a text; what a test leaves running is ended after it."""
-    started: list[launch.Running] = []
+    started: list[launching.Running] = []
 
-    def start(text: str, timeout: float = 20.0) -> launch.Running:
-        started.append(launch.start(parse(text), timeout=timeout))
+    def start(text: str, timeout: float = 20.0) -> launching.Running:
+        started.append(launching.start(parse(text), timeout=timeout))
         return started[-1]
 
     yield start

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
-from pytest_grpcstream.serving import register
+from pytest_grpcstream.targets.serving import register
 
 
 def response(name: str, value: int = 0) -> StreamResponse:

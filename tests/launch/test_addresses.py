@@ -16,8 +16,9 @@ from launch import servicers
 from launch.conftest import Start
 from launch.scripted import CLOSE, RESET, bytes_server, closed_port
 from launch.test_serving import name_of
-from pytest_grpcstream import TargetError, reach
-from pytest_grpcstream.serving import serve
+from pytest_grpcstream import TargetError
+from pytest_grpcstream.targets.serving import serve
+from pytest_grpcstream.wire.sockets import accepts
 
 
 def refused(start: Start, address: str) -> str:
@@ -38,7 +39,7 @@ def test_a_server_that_somebody_started_is_never_stopped(start: Start) -> None:
         assert not running.launched
         running.stop()
         assert running.exit_reason() is None
-        assert reach.accepts(address)
+        assert accepts(address)
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")

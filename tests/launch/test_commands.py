@@ -12,15 +12,16 @@ import pytest
 
 from launch.conftest import Start
 from launch.witness import PROGRAM, Witness, command, until
-from pytest_grpcstream import launch, reach
 from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.targets import launching
+from pytest_grpcstream.wire.sockets import accepts
 
 
 def test_a_program_is_ready_when_it_answers(start: Start) -> None:
     """It listens on the port that it was given when the launcher comes back, and says how it came to run."""
     text = command()
     running = start(text)
-    assert reach.accepts(running.address)
+    assert accepts(running.address)
     assert running.address.startswith("127.0.0.1:")
     assert running.description.endswith(f", started at {running.address}")
     assert running.description.startswith("exec:")
@@ -40,7 +41,7 @@ def test_a_program_is_ended_with_its_whole_process_group(start: Start, seen: Wit
     assert seen.lives() == 2
     running.stop()
     seen.await_ends()
-    assert not reach.accepts(running.address)
+    assert not accepts(running.address)
 
 
 def test_what_a_program_leaves_behind_when_it_exits_is_ended(start: Start, seen: Witness) -> None:
@@ -50,14 +51,14 @@ def test_what_a_program_leaves_behind_when_it_exits_is_ended(start: Start, seen:
     seen.tell()
     seen.await_ends()
     assert until(running.exit_reason) == "it exited with code 5"
-    assert not reach.accepts(running.address)
+    assert not accepts(running.address)
 
 
 def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(
     start: Start, seen: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the program nor its children outlive the grace."""
-    monkeypatch.setattr(launch, "GRACE", 0.3)
+    monkeypatch.setattr(launching, "GRACE", 0.3)
     running = start(command("--ignore-sigterm", "--child", f"--witness={seen.port}"))
     seen.await_lives(2)
     began = time.monotonic()
@@ -163,7 +164,7 @@ def test_output_is_kept_up_to_its_end_only(start: Start) -> None:
     """Of a program that prints a lot, the last part is told."""
     with pytest.raises(TargetError) as failed:
         start(f"exec:{sys.executable} -S -c \"print('a' * 9000); print('the end'); raise SystemExit(1)\" {{port}}")
-    assert len(str(failed.value)) < launch.OUTPUT + 1000
+    assert len(str(failed.value)) < launching.OUTPUT + 1000
     assert str(failed.value).endswith("the end")
 
 

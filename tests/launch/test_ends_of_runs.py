@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from launch.witness import LIMIT, PYTEST, Witness, command, processes_with, until
-from pytest_grpcstream import reach
+from pytest_grpcstream.wire.sockets import accepts
 
 HANGS = """
 import socket
@@ -79,7 +79,7 @@ def nothing_is_left(process: subprocess.Popen[str], scratch: Path, seen: Witness
     seen.await_ends()
     found = re.search(r"listening at (127\.0\.0\.1:\d+)", output)
     assert found is not None, output
-    assert not reach.accepts(found[1])
+    assert not accepts(found[1])
     assert len(list(scratch.iterdir())) == kept
     until(lambda: not processes_with(f"--witness={seen.port}"))
     return str(output)

@@ -10,19 +10,21 @@ import pytest
 from launch import servicers
 from launch.scripted import bytes_server, closed_port
 from launch.witness import Witness, command, until
-from pytest_grpcstream import TargetError, keeper, reach
-from pytest_grpcstream.keeper import Keeper
+from pytest_grpcstream import TargetError
+from pytest_grpcstream.targets import supervisor
+from pytest_grpcstream.targets.supervisor import TargetSupervisor
+from pytest_grpcstream.wire.sockets import accepts
 
 
 @pytest.fixture
-def kept_by() -> Iterator[Keeper]:
+def kept_by() -> Iterator[TargetSupervisor]:
     """A keeper that is closed after the test."""
-    made = Keeper(timeout=20)
+    made = TargetSupervisor(timeout=20)
     yield made
     made.close()
 
 
-def test_a_target_is_started_when_it_is_first_used(kept_by: Keeper, seen: Witness) -> None:
+def test_a_target_is_started_when_it_is_first_used(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Naming it starts nothing; asking where it is does."""
     kept = kept_by.named(command(f"--witness={seen.port}"))
     assert kept.gone() is None
@@ -31,14 +33,14 @@ def test_a_target_is_started_when_it_is_first_used(kept_by: Keeper, seen: Witnes
     seen.await_lives(1)
 
 
-def test_a_text_names_one_target(kept_by: Keeper) -> None:
+def test_a_text_names_one_target(kept_by: TargetSupervisor) -> None:
     """However often it is named, there is one server."""
     text = command()
     assert kept_by.named(text) is kept_by.named(text)
     assert str(kept_by.named(text)) == text
 
 
-def test_a_target_that_died_is_started_again_at_its_next_use(kept_by: Keeper, seen: Witness) -> None:
+def test_a_target_that_died_is_started_again_at_its_next_use(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Its death has a reason, is counted, and is over when somebody needs the target."""
     kept = kept_by.named(command("--until-told", f"--witness={seen.port}"))
     before = kept.address
@@ -49,23 +51,23 @@ def test_a_target_that_died_is_started_again_at_its_next_use(kept_by: Keeper, se
     assert until(kept.gone) == "it exited with code 5"
     assert (kept.deaths, kept.restartable) == (1, True)
     kept.forget()
-    assert reach.accepts(kept.address)
+    assert accepts(kept.address)
     assert kept.address != before
     assert kept.gone() is None
 
 
-def test_a_target_that_died_unnoticed_is_started_again(kept_by: Keeper, seen: Witness) -> None:
+def test_a_target_that_died_unnoticed_is_started_again(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Nobody has to ask for the death first."""
     kept = kept_by.named(command("--until-told", f"--witness={seen.port}"))
     running = kept.running
     seen.await_lives(1)
     seen.tell()
     until(running.exit_reason)
-    assert reach.accepts(kept.address)
+    assert accepts(kept.address)
     assert kept.running is not running
 
 
-def test_a_target_that_cannot_be_started_is_tried_once(kept_by: Keeper, seen: Witness) -> None:
+def test_a_target_that_cannot_be_started_is_tried_once(kept_by: TargetSupervisor, seen: Witness) -> None:
     """The second time the same error is raised without another try."""
     kept = kept_by.named(command("--speak=http1", f"--witness={seen.port}"))
     errors = []
@@ -79,9 +81,9 @@ def test_a_target_that_cannot_be_started_is_tried_once(kept_by: Keeper, seen: Wi
     assert kept.gone() is None
 
 
-def test_a_given_address_that_goes_away_is_gone(kept_by: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_address_that_goes_away_is_gone(kept_by: TargetSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can start it again, and an answer is waited for only a moment."""
-    monkeypatch.setattr(keeper, "GONE", 0.2)
+    monkeypatch.setattr(supervisor, "GONE", 0.2)
     with bytes_server() as address:
         kept = kept_by.named(address)
         assert kept.address == address
@@ -90,9 +92,11 @@ def test_a_given_address_that_goes_away_is_gone(kept_by: Keeper, monkeypatch: py
     assert not kept.restartable
 
 
-def test_a_target_that_stops_listening_is_gone_though_it_runs(kept_by: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_that_stops_listening_is_gone_though_it_runs(
+    kept_by: TargetSupervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that accepts no connection is as good as dead."""
-    monkeypatch.setattr(keeper, "GONE", 0.2)
+    monkeypatch.setattr(supervisor, "GONE", 0.2)
     kept = kept_by.serve(servicers.Plain)
     address = kept.address
     assert kept.gone() is None
@@ -100,7 +104,7 @@ def test_a_target_that_stops_listening_is_gone_though_it_runs(kept_by: Keeper, m
     assert kept.gone() == f"{address} accepts no connections any more"
 
 
-def test_what_is_served_is_started_at_once(kept_by: Keeper) -> None:
+def test_what_is_served_is_started_at_once(kept_by: TargetSupervisor) -> None:
     """A target of one's own that cannot be served fails where it is served, and not later."""
     address = closed_port()
     with pytest.raises(TargetError, match=f"nothing answers at {address}"):
@@ -109,18 +113,18 @@ def test_what_is_served_is_started_at_once(kept_by: Keeper) -> None:
         kept_by.serve(3)
 
 
-def test_a_served_target_ends_with_its_block(kept_by: Keeper) -> None:
+def test_a_served_target_ends_with_its_block(kept_by: TargetSupervisor) -> None:
     """It is a context manager, whatever it was made of."""
     for candidate in (servicers.Plain, command()):
         with kept_by.serve(candidate) as kept:
             address = kept.address
-            assert reach.accepts(address)
-        assert not reach.accepts(address)
+            assert accepts(address)
+        assert not accepts(address)
 
 
 def test_a_keeper_ends_all_that_it_started(seen: Witness) -> None:
     """Also what nobody stopped, and what was named but never used is not started for it."""
-    with contextlib.closing(Keeper(timeout=20)) as made:
+    with contextlib.closing(TargetSupervisor(timeout=20)) as made:
         made.named(command("--say=never used"))
         addresses = [
             made.named(command(f"--witness={seen.port}")).address,
@@ -129,10 +133,10 @@ def test_a_keeper_ends_all_that_it_started(seen: Witness) -> None:
         ]
         seen.await_lives(3)
     seen.await_ends()
-    assert [address for address in addresses if reach.accepts(address)] == []
+    assert [address for address in addresses if accepts(address)] == []
 
 
-def test_a_text_that_is_no_target_is_refused(kept_by: Keeper) -> None:
+def test_a_text_that_is_no_target_is_refused(kept_by: TargetSupervisor) -> None:
     """By the same message as that of the option."""
     with pytest.raises(TargetError, match="target 'nonsense' is not understood"):
         kept_by.named("nonsense")

@@ -13,9 +13,10 @@ import pytest
 from launch.conftest import Start
 from launch.test_serving import client, name_of
 from launch.witness import LIMIT, Witness
-from pytest_grpcstream import TargetError, reach
-from pytest_grpcstream.launch import GRACE
-from pytest_grpcstream.targets import REFERENCE
+from pytest_grpcstream import TargetError
+from pytest_grpcstream.targets.address import REFERENCE
+from pytest_grpcstream.targets.launching import GRACE
+from pytest_grpcstream.wire.sockets import accepts
 
 PROTO = """
 syntax = "proto3";
@@ -212,7 +213,7 @@ def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness)
         running.stop()
         assert not stream.end().ok
     seen.await_ends()
-    assert not reach.accepts(running.address)
+    assert not accepts(running.address)
 
 
 def test_a_servicer_s_output_can_be_read(start: Start, project: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from launch import servicers
 from pytest_grpcstream import EOF, Code, LibraryClient, TargetError
-from pytest_grpcstream.clients.library import open_channel
-from pytest_grpcstream.launch import InProcess
+from pytest_grpcstream.clients.grpcio import open_channel
 from pytest_grpcstream.messages import StreamResponse
-from pytest_grpcstream.serving import STREAMS, load, serve
+from pytest_grpcstream.targets.launching import InProcess
+from pytest_grpcstream.targets.serving import STREAMS, load, serve
 
 FORMS = {
     "class": servicers.Plain,

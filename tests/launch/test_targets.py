@@ -6,7 +6,7 @@ import pytest
 
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.settings import FORMS
-from pytest_grpcstream.targets import REFERENCE, Address, Command, PythonPath, parse
+from pytest_grpcstream.targets.address import REFERENCE, Address, Command, PythonPath, parse
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pytest_grpcstream.requirements import registry
+from pytest_grpcstream.requirements.registry import registry
 from servers.running import Outcome
 
 

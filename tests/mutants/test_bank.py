@@ -17,7 +17,7 @@ import pytest
 from mutants.bank import all_mutants
 from mutants.killing import killed_by_its_own_requirement_only
 from pytest_grpcstream import conformance
-from pytest_grpcstream.requirements import registry
+from pytest_grpcstream.requirements.registry import registry
 from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
 
 BANK: Final = {one.__name__: one for one in all_mutants()}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_grpcstream import launch
-from pytest_grpcstream.targets import parse
+from pytest_grpcstream.targets import launching
+from pytest_grpcstream.targets.address import parse
 
 Run = Callable[..., pytest.RunResult]
 Judge = Callable[..., pytest.RunResult]
@@ -31,11 +31,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Serve]:
     """Start a target outside of any run, once per session, and return its address."""
-    running: dict[str, launch.Running] = {}
+    running: dict[str, launching.Running] = {}
 
     def address_of(text: str) -> str:
         if text not in running:
-            running[text] = launch.start(parse(text))
+            running[text] = launching.start(parse(text))
         return running[text].address
 
     yield address_of

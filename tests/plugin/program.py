@@ -6,7 +6,7 @@ import sys
 import threading
 
 from plugin import servicers
-from pytest_grpcstream.serving import serve
+from pytest_grpcstream.targets.serving import serve
 
 
 def main(name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from plugin.conftest import Judge, Run, Serve
 from plugin.results import cases
-from pytest_grpcstream.expectations import read
+from pytest_grpcstream.verdicts.expectations import read
 
 OPTIONS = ("--grpcstream-features=none",)
 Expecting = Callable[..., pytest.RunResult]

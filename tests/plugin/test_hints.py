@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream.hints import hints
+from pytest_grpcstream.verdicts.hints import hints
 
 # As the suite told them through nginx 1.22, HAProxy 2.6, Caddy 2.11 and Apache 2.4.
 NGINX = r"the RPC ended with UNKNOWN 'HTTP status 0, and the body b\'\x00\x00\x18\x04\x00\x00\x00\x00\x00\'"

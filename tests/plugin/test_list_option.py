@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugin.conftest import Run
-from pytest_grpcstream.requirements import registry
+from pytest_grpcstream.requirements.registry import registry
 
 
 def test_all_requirements_are_listed(run: Run) -> None:

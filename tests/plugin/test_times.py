@@ -58,8 +58,8 @@ def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
     """What the suite takes for plain need not be what a user's service does."""
     pytester.makepyfile(
         """
-        def test_waits(grpcstream_traits, grpcstream):
-            assert not grpcstream_traits.works
+        def test_waits(grpcstream_capabilities, grpcstream):
+            assert not grpcstream_capabilities.working_exchanges
             assert grpcstream.timeout == 1.5
         """
     )
@@ -69,7 +69,7 @@ def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
 
 NEARLY_A_MINUTE: Final = """
 import pytest
-from pytest_grpcstream.run import Run
+from pytest_grpcstream.plugin.session import Run
 
 @pytest.fixture(scope="module", autouse=True)
 def _nearly_a_minute(pytestconfig):

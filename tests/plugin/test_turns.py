@@ -134,7 +134,8 @@ def test_nothing_of_a_test_is_kept_when_it_was_reported(
         """
         import gc
         import pytest
-        from pytest_grpcstream.clients.base import Client, Stream
+        from pytest_grpcstream.clients.client import Client
+        from pytest_grpcstream.clients.stream import Stream
 
         @pytest.mark.parametrize("number", range(5))
         def test_lives(grpcstream, number):

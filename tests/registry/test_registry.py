@@ -14,9 +14,9 @@ import pytest
 
 from mutants.bank import all_mutants
 from pytest_grpcstream import conformance
-from pytest_grpcstream.requirements import AREAS, RISKS, registry
+from pytest_grpcstream.requirements.registry import AREAS, RISKS, registry
+from pytest_grpcstream.requirements.spec_links import links
 from pytest_grpcstream.settings import FEATURES
-from pytest_grpcstream.sources import links
 from wire_mutants.bank import MUTANTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ from typing import Any
 
 from pytest_grpcstream.report.document import Course, document
 from pytest_grpcstream.report.files import dumped
-from pytest_grpcstream.requirements import registry
-from pytest_grpcstream.results import Results
-from pytest_grpcstream.security import PLAINTEXT
+from pytest_grpcstream.requirements.registry import registry
 from pytest_grpcstream.settings import Settings
+from pytest_grpcstream.targets.security import PLAINTEXT
+from pytest_grpcstream.verdicts.results import Results
 
 DAY = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from plugin.conftest import Serve
-from pytest_grpcstream.requirements import registry
+from pytest_grpcstream.requirements.registry import registry
 from reports.conftest import Report
 from reports.documents import made, put
 

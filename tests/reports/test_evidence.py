@@ -13,11 +13,11 @@ from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
 from plugin.conftest import Run, Serve
 from pytest_grpcstream.clients.wire import WireClient
-from pytest_grpcstream.clients.wire.frames import PREFACE
+from pytest_grpcstream.plugin.evidence import NO_BYTES, TESTS, _flow, _port
 from pytest_grpcstream.report import pcap, timelines
-from pytest_grpcstream.report.evidence import NO_BYTES, TESTS, _flow, _port
 from pytest_grpcstream.report.files import EVIDENCE, safe_name
 from pytest_grpcstream.report.subject import Subject
+from pytest_grpcstream.wire.frames import PREFACE
 from reports.conftest import EITHER_WAY, Report
 from reports.reading import conversations, events, load
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from plugin.conftest import Serve
-from pytest_grpcstream.report.evidence import SECRET
+from pytest_grpcstream.plugin.evidence import SECRET
 from reports.conftest import EITHER_WAY, Report, Reported
 from reports.servicers import MARKUP
 

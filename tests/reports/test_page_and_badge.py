@@ -11,7 +11,7 @@ from plugin.conftest import Serve
 from pytest_grpcstream.report.badge import badge
 from pytest_grpcstream.report.job_summary import job_summary
 from pytest_grpcstream.report.markdown import code, plain, table
-from pytest_grpcstream.results import VERDICTS
+from pytest_grpcstream.verdicts.results import VERDICTS
 from reports.conftest import EITHER_WAY, Report
 from reports.documents import made
 

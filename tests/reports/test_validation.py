@@ -11,8 +11,8 @@ from pytest_grpcstream.report.files import EVIDENCE
 from pytest_grpcstream.report.reader import SCHEMA as READ
 from pytest_grpcstream.report.reader import schema
 from pytest_grpcstream.report.validation import Validator
-from pytest_grpcstream.results import VERDICTS
 from pytest_grpcstream.settings import CLIENTS, FEATURES
+from pytest_grpcstream.verdicts.results import VERDICTS
 from reports.documents import made
 
 PLACE = "the document"

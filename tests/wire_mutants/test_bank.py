@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mutants.killing import killed_by_its_own_requirement_only
-from pytest_grpcstream.requirements import registry
+from pytest_grpcstream.requirements.registry import registry
 from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
 from wire_mutants.bank import MUTANTS
 from wire_servers.test_variants import serve

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from h2.errors import ErrorCodes
-from h2.settings import SettingCodes
-
-from pytest_grpcstream.clients.wire import cuts
 from pytest_grpcstream.clients.wire.client import WireClient
 from pytest_grpcstream.clients.wire.connection import Connection
-from pytest_grpcstream.clients.wire.core import Closed, Goaway
 from pytest_grpcstream.clients.wire.ends import Origin, WireEnded
-from pytest_grpcstream.clients.wire.fields import Headers, timeout_text
-from pytest_grpcstream.clients.wire.frames import Flag, FrameType, Priority
-from pytest_grpcstream.clients.wire.messages import framed
 from pytest_grpcstream.clients.wire.options import WireOptions
 from pytest_grpcstream.clients.wire.outbound import Shape
-from pytest_grpcstream.clients.wire.reception import Response
-from pytest_grpcstream.clients.wire.records import FrameRecord, Part, WireTimeline
-from pytest_grpcstream.clients.wire.rules import Rule, Violation, Violations
+from pytest_grpcstream.clients.wire.response import Response
+from pytest_grpcstream.clients.wire.state import Closed, Goaway
 from pytest_grpcstream.clients.wire.stream import WireStream
-from pytest_grpcstream.clients.wire.tape import Chunk, Tape
-from pytest_grpcstream.clients.wire.transport import client_context
+from pytest_grpcstream.wire import chunking
+from pytest_grpcstream.wire.byte_log import ByteLog, Chunk
+from pytest_grpcstream.wire.codes import ErrorCode, SettingCode
+from pytest_grpcstream.wire.fields import Headers, timeout_text
+from pytest_grpcstream.wire.frames import Flag, FrameType, Priority
+from pytest_grpcstream.wire.length_prefixed import framed
+from pytest_grpcstream.wire.records import FrameRecord, Part, WireTimeline
+from pytest_grpcstream.wire.rules import Rule, Violation, Violations
+from pytest_grpcstream.wire.transport import client_context
 
 __all__ = [
+    "ByteLog",
     "Chunk",
     "Closed",
     "Connection",
-    "ErrorCodes",
+    "ErrorCode",
     "Flag",
     "FrameRecord",
     "FrameType",
@@ -37,9 +36,8 @@ __all__ = [
     "Priority",
     "Response",
     "Rule",
-    "SettingCodes",
+    "SettingCode",
     "Shape",
-    "Tape",
     "Violation",
     "Violations",
     "WireClient",
@@ -47,8 +45,8 @@ __all__ = [
     "WireOptions",
     "WireStream",
     "WireTimeline",
+    "chunking",
     "client_context",
-    "cuts",
     "framed",
     "timeout_text",
 ]

@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, Self
 
-from pytest_grpcstream.clients.base import SERVICE, Client, Stream
+from pytest_grpcstream.clients.client import Client
+from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.clients.wire.connection import Connection, UsedUpError
-from pytest_grpcstream.clients.wire.cuts import Cut, one_each
-from pytest_grpcstream.clients.wire.fields import Headers, encode_metadata, request_headers, timeout_text
 from pytest_grpcstream.clients.wire.options import WireOptions
 from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
-from pytest_grpcstream.clients.wire.records import WireTimeline
 from pytest_grpcstream.clients.wire.stream import WireStream
-from pytest_grpcstream.clients.wire.transport import default_authority, server_name
+from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import Metadata, MetadataValue, Point
+from pytest_grpcstream.wire.chunking import Cut, one_each
+from pytest_grpcstream.wire.fields import Headers, encode_metadata, request_headers, timeout_text
+from pytest_grpcstream.wire.records import WireTimeline
+from pytest_grpcstream.wire.transport import default_authority, server_name
 
 _OPTIONS: Final = WireOptions()
 
@@ -103,7 +105,7 @@ class WireClient(Client):
         """Another client of the same target, with a connection of its own; it is closed with this one at the latest.
 
         Arguments:
-            options: fields of `WireOptions` that differ, such as ``settings={SettingCodes.INITIAL_WINDOW_SIZE: 0}``,
+            options: fields of `WireOptions` that differ, such as ``settings={SettingCode.INITIAL_WINDOW_SIZE: 0}``,
                 or ``cut``, ``padding``, ``timeout``, ``authority``.
         """
         arguments: dict[str, Any] = {
@@ -130,7 +132,7 @@ class WireClient(Client):
     ) -> Headers:
         """The request headers that `open` would send: a place to begin for headers of a test's own choice."""
         return request_headers(
-            method if method.startswith("/") else SERVICE + method,
+            STREAM_SERVICE.path(method),
             authority=self.authority,
             scheme="http" if self.context is None else "https",
             timeout=grpc_timeout,
@@ -175,7 +177,7 @@ class WireClient(Client):
             headers = self.request_headers(method, metadata=metadata, grpc_timeout=grpc_timeout)
         begin = partial(
             WireStream,
-            path=method if method.startswith("/") else SERVICE + method,
+            path=STREAM_SERVICE.path(method),
             headers=headers,
             timeout=self.timeout,
             deadline=deadline,

@@ -17,12 +17,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from h2.errors import ErrorCodes
-
-from pytest_grpcstream.clients.wire.core import Closed, Core, Goaway
-from pytest_grpcstream.clients.wire.exchange import Exchange
-from pytest_grpcstream.clients.wire.fields import Headers
-from pytest_grpcstream.clients.wire.frames import (
+from pytest_grpcstream.clients.wire.inbound import Inbound
+from pytest_grpcstream.clients.wire.loop import Loop, Waker
+from pytest_grpcstream.clients.wire.options import WireOptions
+from pytest_grpcstream.clients.wire.outbound import PLAIN, Outbound, Shape
+from pytest_grpcstream.clients.wire.state import Closed, ConnectionState, Goaway
+from pytest_grpcstream.clients.wire.stream_state import StreamState
+from pytest_grpcstream.errors import FEW_STREAMS, MANY_RESETS, ConcurrencyLimited, OperationTimeout, TargetError
+from pytest_grpcstream.wire.byte_log import ByteLog
+from pytest_grpcstream.wire.codes import ErrorCode
+from pytest_grpcstream.wire.fields import Headers
+from pytest_grpcstream.wire.frame_reader import FrameReader
+from pytest_grpcstream.wire.frames import (
     DEFAULT_WINDOW,
     ID_MASK,
     Flag,
@@ -30,16 +36,9 @@ from pytest_grpcstream.clients.wire.frames import (
     SettingPairs,
     settings_payload,
 )
-from pytest_grpcstream.clients.wire.inbound import Inbound
-from pytest_grpcstream.clients.wire.loop import Loop, Waker
-from pytest_grpcstream.clients.wire.options import WireOptions
-from pytest_grpcstream.clients.wire.outbound import PLAIN, Outbound, Shape
-from pytest_grpcstream.clients.wire.reader import FrameReader
-from pytest_grpcstream.clients.wire.records import FrameRecord, WireTimeline
-from pytest_grpcstream.clients.wire.rules import Violations
-from pytest_grpcstream.clients.wire.tape import Tape
-from pytest_grpcstream.clients.wire.transport import dial
-from pytest_grpcstream.errors import FEW_STREAMS, MANY_RESETS, NoRoom, OperationTimeout, TargetError
+from pytest_grpcstream.wire.records import FrameRecord, WireTimeline
+from pytest_grpcstream.wire.rules import Violations
+from pytest_grpcstream.wire.transport import dial
 
 _PLAIN_OPTIONS: Final = WireOptions()
 
@@ -76,7 +75,7 @@ class Connection:
         self.options = options
         self._transport = dial(address, timeout, context, name, require_alpn=options.require_alpn)
         self._waker = Waker()
-        core = self.core = Core(self._transport, options, self._waker.wake)
+        core = self.core = ConnectionState(self._transport, options, self._waker.wake)
         core.timeline.add("client", "connected", f"to {address}{' by TLS' if context else ''}")
         reader = FrameReader(Inbound(core), core.own)
         self.outbound = Outbound(core)
@@ -122,7 +121,7 @@ class Connection:
         return self.core.violations
 
     @property
-    def tape(self) -> Tape:
+    def tape(self) -> ByteLog:
         """The newest bytes of both directions."""
         return self.core.tape
 
@@ -144,7 +143,7 @@ class Connection:
     @property
     def broken(self) -> str | None:
         """How the server broke the connection off, in words: by a GOAWAY with an error, or without any GOAWAY."""
-        errors = [str(one) for one in self.goaways if one.code != ErrorCodes.NO_ERROR]
+        errors = [str(one) for one in self.goaways if one.code != ErrorCode.NO_ERROR]
         if errors or (self.closed is not None and self.closed.by_server and not self.goaways):
             return ", then ".join([*errors[-1:], *([self.closed.reason] if self.closed else [])])
         return None
@@ -152,7 +151,7 @@ class Connection:
     @property
     def alarmed(self) -> str | None:
         """How the server calmed this client, which had reset many streams (RFC 9113, section 10.5), or None."""
-        calming = [str(one) for one in self.goaways if one.code == ErrorCodes.ENHANCE_YOUR_CALM]
+        calming = [str(one) for one in self.goaways if one.code == ErrorCode.ENHANCE_YOUR_CALM]
         return calming[-1] if calming and self.core.resets >= MANY_RESETS else None
 
     @property
@@ -255,7 +254,7 @@ class Connection:
                 core.rebase()
             core.emit(FrameType.SETTINGS, Flag.ACK if ack else 0, 0, settings_payload(pairs), pairs or None)
 
-    def goaway(self, code: int = ErrorCodes.NO_ERROR, *, last_stream_id: int = 0, debug: bytes = b"") -> None:
+    def goaway(self, code: int = ErrorCode.NO_ERROR, *, last_stream_id: int = 0, debug: bytes = b"") -> None:
         """Send a GOAWAY; the connection stays open."""
         payload = last_stream_id.to_bytes(4, "big") + int(code).to_bytes(4, "big") + debug
         with self.core.changed:
@@ -328,7 +327,7 @@ class Connection:
         hold_window: bool | None = None,
         shape: Shape = PLAIN,
         anyway: bool = True,
-    ) -> Exchange:
+    ) -> StreamState:
         """Open a stream with these request headers.
 
         Arguments:
@@ -341,7 +340,8 @@ class Connection:
 
         Raises:
             UsedUpError: the connection takes no more streams.
-            OperationTimeout: as many streams as the server allows are open, and none ended in time; as `NoRoom` where
+            OperationTimeout: as many streams as the server allows are open, and none ended in time; as
+                `ConcurrencyLimited` where
                 the server allows fewer than RFC 9113 advises.
         """
         core = self.core
@@ -369,7 +369,7 @@ class Connection:
 
         if not self.wait(free, self.timeout) and core.closed is None:
             limit = core.server.max_streams
-            crowded = NoRoom if limit in FEW_STREAMS else OperationTimeout
+            crowded = ConcurrencyLimited if limit in FEW_STREAMS else OperationTimeout
             raise crowded(
                 f"room for one more stream within {self.timeout:g} s",
                 f"SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {core.open_streams} streams are open",

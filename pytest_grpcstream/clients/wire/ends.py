@@ -6,11 +6,9 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from h2.errors import ErrorCodes
-
-from pytest_grpcstream.clients.base import Ended
-from pytest_grpcstream.clients.wire.frames import error_name
-from pytest_grpcstream.values import Code, Status
+from pytest_grpcstream.values import Code, Ended, Status
+from pytest_grpcstream.wire.codes import ErrorCode
+from pytest_grpcstream.wire.frames import error_name
 
 
 class Origin(enum.StrEnum):
@@ -53,12 +51,12 @@ class WireEnded(Ended):
 
 
 _OF_RESET: Final[dict[int, Code]] = {
-    ErrorCodes.REFUSED_STREAM: Code.UNAVAILABLE,
-    ErrorCodes.CANCEL: Code.CANCELLED,
-    ErrorCodes.ENHANCE_YOUR_CALM: Code.RESOURCE_EXHAUSTED,
-    ErrorCodes.INADEQUATE_SECURITY: Code.PERMISSION_DENIED,
+    ErrorCode.REFUSED_STREAM: Code.UNAVAILABLE,
+    ErrorCode.CANCEL: Code.CANCELLED,
+    ErrorCode.ENHANCE_YOUR_CALM: Code.RESOURCE_EXHAUSTED,
+    ErrorCode.INADEQUATE_SECURITY: Code.PERMISSION_DENIED,
 }
-_DEFINED_BY_GRPC: Final[int] = ErrorCodes.INADEQUATE_SECURITY  # the last code in gRPC's table
+_DEFINED_BY_GRPC: Final[int] = ErrorCode.INADEQUATE_SECURITY  # the last code in gRPC's table
 
 _OF_HTTP: Final = {
     400: Code.INTERNAL,

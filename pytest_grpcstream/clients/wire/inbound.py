@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from h2.errors import ErrorCodes
-
-from pytest_grpcstream.clients.wire.core import Core, Goaway
-from pytest_grpcstream.clients.wire.exchange import Exchange
-from pytest_grpcstream.clients.wire.frames import (
+from pytest_grpcstream.clients.wire.state import ConnectionState, Goaway
+from pytest_grpcstream.clients.wire.stream_state import StreamState
+from pytest_grpcstream.wire.codes import ErrorCode
+from pytest_grpcstream.wire.frames import (
     ID_MASK,
     LARGEST_WINDOW,
     Flag,
@@ -18,8 +17,8 @@ from pytest_grpcstream.clients.wire.frames import (
     setting_pairs,
     type_name,
 )
-from pytest_grpcstream.clients.wire.records import Content, Fields, FrameRecord, shortened
-from pytest_grpcstream.clients.wire.rules import Fault, Rule
+from pytest_grpcstream.wire.records import Content, Fields, FrameRecord, shortened
+from pytest_grpcstream.wire.rules import Fault, Rule
 
 _DATA: Final = int(FrameType.DATA)
 _DEBUG_KEPT: Final = 256
@@ -30,7 +29,7 @@ _SETTINGS_SHOWN: Final = 20
 class Inbound:
     """Takes the frames that a `FrameReader` finds; called under the lock of the connection."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: ConnectionState) -> None:
         self._core = core
 
     # Frames of streams ------------------------------------------------------------------------------------------
@@ -45,7 +44,7 @@ class Inbound:
         try:
             if core.window < 0:
                 detail = f"{length} bytes of DATA where {core.window + length} were allowed"
-                raise Fault(Rule.CONNECTION_OVERRUN, ErrorCodes.FLOW_CONTROL_ERROR, detail, stream_id)
+                raise Fault(Rule.CONNECTION_OVERRUN, ErrorCode.FLOW_CONTROL_ERROR, detail, stream_id)
             exchange = core.exchanges.get(stream_id) or self._find(stream_id, _DATA)
             if exchange is not None:
                 if exchange.reset_sent is not None:
@@ -82,13 +81,13 @@ class Inbound:
         exchange.reception.headers(fields, end_stream, at)
         core.settle(exchange)
 
-    def _find(self, stream_id: int, kind: int) -> Exchange | None:
+    def _find(self, stream_id: int, kind: int) -> StreamState | None:
         exchange = self._core.find(stream_id)
         if exchange is None and self._core.is_idle(stream_id):
-            raise Fault(Rule.IDLE_STREAM, ErrorCodes.PROTOCOL_ERROR, type_name(kind), stream_id)
+            raise Fault(Rule.IDLE_STREAM, ErrorCode.PROTOCOL_ERROR, type_name(kind), stream_id)
         return exchange
 
-    def _check_reset(self, exchange: Exchange, kind: int) -> None:
+    def _check_reset(self, exchange: StreamState, kind: int) -> None:
         # RFC 9113, section 5.1: what was sent before the server read the RST_STREAM is no fault, and an answer to
         # something that was sent after it shows that it was read.
         if self._core.confirmed > exchange.reset_mark and not exchange.server_done:
@@ -142,11 +141,11 @@ class Inbound:
         core = self._core
         if not stream_id:
             if not increment:
-                raise Fault(Rule.ZERO_INCREMENT, ErrorCodes.PROTOCOL_ERROR, "on the connection")
+                raise Fault(Rule.ZERO_INCREMENT, ErrorCode.PROTOCOL_ERROR, "on the connection")
             core.send_window += increment
             if core.send_window > LARGEST_WINDOW:
                 detail = f"to {core.send_window} bytes by an increment of {increment}"
-                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCodes.FLOW_CONTROL_ERROR, detail)
+                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCode.FLOW_CONTROL_ERROR, detail)
             return
         exchange = self._find(stream_id, FrameType.WINDOW_UPDATE)
         if exchange is None:
@@ -164,7 +163,7 @@ class Inbound:
         if flags & Flag.ACK:
             if payload:
                 detail = f"{len(payload)} bytes"
-                raise Fault(Rule.SETTINGS_ACK_PAYLOAD, ErrorCodes.FRAME_SIZE_ERROR, detail)
+                raise Fault(Rule.SETTINGS_ACK_PAYLOAD, ErrorCode.FRAME_SIZE_ERROR, detail)
             core.own.acknowledge()
             if core.settings_marks:
                 core.confirmed = max(core.confirmed, core.settings_marks.popleft())
@@ -177,7 +176,7 @@ class Inbound:
             exchange.send_window += change
             if exchange.send_window > LARGEST_WINDOW:
                 detail = f"to {exchange.send_window} bytes on stream {exchange.id} by SETTINGS_INITIAL_WINDOW_SIZE"
-                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCodes.FLOW_CONTROL_ERROR, detail, exchange.id)
+                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCode.FLOW_CONTROL_ERROR, detail, exchange.id)
         if core.encoder.header_table_size != core.server.table:
             core.encoder.header_table_size = core.server.table
         if core.options.acknowledge_settings:
@@ -198,7 +197,7 @@ class Inbound:
         self._core.emit(kind, Flag.ACK, 0, payload, payload or None, answer=True)
         if self._core.outlet.full:
             detail = f"{type_name(kind)} frames whose answers it does not read"
-            raise Fault(Rule.FLOOD, ErrorCodes.ENHANCE_YOUR_CALM, detail)
+            raise Fault(Rule.FLOOD, ErrorCode.ENHANCE_YOUR_CALM, detail)
 
     def _on_goaway(self, payload: bytes, at: float) -> None:
         core = self._core

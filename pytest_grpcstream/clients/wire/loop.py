@@ -11,17 +11,16 @@ import threading
 import time
 from typing import Final
 
-from h2.errors import ErrorCodes
-
-from pytest_grpcstream.clients.wire.core import Core
 from pytest_grpcstream.clients.wire.ends import Origin
-from pytest_grpcstream.clients.wire.frames import FrameType
 from pytest_grpcstream.clients.wire.outbound import Outbound
-from pytest_grpcstream.clients.wire.reader import FrameReader
-from pytest_grpcstream.clients.wire.rules import Fault
-from pytest_grpcstream.clients.wire.transport import Transport
+from pytest_grpcstream.clients.wire.state import ConnectionState
 from pytest_grpcstream.escape import one_line, printable
 from pytest_grpcstream.values import Code, Status
+from pytest_grpcstream.wire.codes import ErrorCode
+from pytest_grpcstream.wire.frame_reader import FrameReader
+from pytest_grpcstream.wire.frames import FrameType
+from pytest_grpcstream.wire.rules import Fault
+from pytest_grpcstream.wire.transport import Transport
 
 _READS: Final = 16
 """Reads in a row before the thread looks at anything else."""
@@ -63,7 +62,9 @@ class Loop:
         crash: what ended the thread if that was a mistake of this client; None otherwise.
     """
 
-    def __init__(self, core: Core, transport: Transport, reader: FrameReader, outbound: Outbound, waker: Waker) -> None:
+    def __init__(
+        self, core: ConnectionState, transport: Transport, reader: FrameReader, outbound: Outbound, waker: Waker
+    ) -> None:
         self._core = core
         self._transport = transport
         self._reader = reader
@@ -209,7 +210,7 @@ class Loop:
                 status = Status(Code.DEADLINE_EXCEEDED, "the deadline passed")
                 exchange.reception.stop(status, Origin.CLIENT_DEADLINE, now)
                 if not exchange.over:
-                    self._core.reset(exchange, ErrorCodes.CANCEL)
+                    self._core.reset(exchange, ErrorCode.CANCEL)
                 self._core.changed.notify_all()
 
 

@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from h2.settings import SettingCodes
-
-from pytest_grpcstream.clients.wire.frames import DEFAULT_WINDOW, PREFACE, SettingPairs
-from pytest_grpcstream.clients.wire.tape import KEPT, OnBytes
+from pytest_grpcstream.wire.byte_log import KEPT, OnBytes
+from pytest_grpcstream.wire.codes import SettingCode
+from pytest_grpcstream.wire.frames import DEFAULT_WINDOW, PREFACE, SettingPairs
 
 BUFFER: Final = 1 << 26
-NO_PUSH: Final[tuple[tuple[int, int], ...]] = ((SettingCodes.ENABLE_PUSH, 0),)
+NO_PUSH: Final[tuple[tuple[int, int], ...]] = ((SettingCode.ENABLE_PUSH, 0),)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_grpcstream.clients.wire.core import Core
-from pytest_grpcstream.clients.wire.exchange import Exchange, Piece
-from pytest_grpcstream.clients.wire.fields import Headers
-from pytest_grpcstream.clients.wire.frames import HEADER_SIZE, Flag, FrameType, Priority, frame, header_frames, padded
-from pytest_grpcstream.clients.wire.records import Fields, FrameRecord, WireTimeline, shortened
+from pytest_grpcstream.clients.wire.state import ConnectionState
+from pytest_grpcstream.clients.wire.stream_state import Piece, StreamState
+from pytest_grpcstream.wire.fields import Headers
+from pytest_grpcstream.wire.frames import HEADER_SIZE, Flag, FrameType, Priority, frame, header_frames, padded
+from pytest_grpcstream.wire.records import Fields, FrameRecord, WireTimeline, shortened
 
 _DATA: Final = int(FrameType.DATA)
 
@@ -40,7 +40,7 @@ PLAIN: Final = Shape()
 class Outbound:
     """Sends for the streams of a connection; every method is called under the lock of the connection."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: ConnectionState) -> None:
         self._core = core
 
     def open(
@@ -51,7 +51,7 @@ class Outbound:
         stream_id: int | None = None,
         end_stream: bool = False,
         shape: Shape = PLAIN,
-    ) -> Exchange:
+    ) -> StreamState:
         """Open a stream by its HEADERS frame."""
         core = self._core
         number = core.next_id if stream_id is None else stream_id
@@ -59,7 +59,7 @@ class Outbound:
         if number % 2:
             core.next_id = max(core.next_id, number + 2)
         epoch = core.own.sent
-        exchange = Exchange(
+        exchange = StreamState(
             number,
             timeline,
             base=core.own.window(epoch),
@@ -74,7 +74,7 @@ class Outbound:
         self.send_headers(exchange, headers, end_stream=end_stream, shape=shape)
         return exchange
 
-    def send_headers(self, exchange: Exchange, headers: Headers, *, end_stream: bool, shape: Shape = PLAIN) -> None:
+    def send_headers(self, exchange: StreamState, headers: Headers, *, end_stream: bool, shape: Shape = PLAIN) -> None:
         """Send a header block on a stream now: the request headers, or trailers."""
         core = self._core
         block = self._encode(headers) if shape.block is None else shape.block
@@ -101,7 +101,7 @@ class Outbound:
 
     # DATA -------------------------------------------------------------------------------------------------------
 
-    def queue(self, exchange: Exchange, pieces: Sequence[Piece]) -> None:
+    def queue(self, exchange: StreamState, pieces: Sequence[Piece]) -> None:
         """Add to what is to be sent on a stream and send as much as the windows allow."""
         exchange.outgoing.extend(pieces)
         self.pump(exchange)
@@ -112,7 +112,7 @@ class Outbound:
             if exchange.outgoing:
                 self.pump(exchange)
 
-    def pump(self, exchange: Exchange) -> None:
+    def pump(self, exchange: StreamState) -> None:
         """Send what waits on a stream, as far as the windows, the server's frame size and the buffer allow."""
         core = self._core
         waiting = exchange.outgoing
@@ -132,7 +132,7 @@ class Outbound:
             if last:
                 waiting.popleft()
 
-    def _allowed(self, exchange: Exchange, piece: Piece) -> int | None:
+    def _allowed(self, exchange: StreamState, piece: Piece) -> int | None:
         """How many bytes of a piece may go now, None if nothing may, not even an empty frame."""
         core = self._core
         left = len(piece.payload) - piece.sent
@@ -144,7 +144,7 @@ class Outbound:
             return None
         return min(left, room)
 
-    def send_data(self, exchange: Exchange, chunk: bytes, padding: int | None, *, end_stream: bool) -> None:
+    def send_data(self, exchange: StreamState, chunk: bytes, padding: int | None, *, end_stream: bool) -> None:
         """Send one DATA frame now, whatever the windows say."""
         core = self._core
         flags, payload = padded(chunk, padding)

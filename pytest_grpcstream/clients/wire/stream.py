@@ -7,22 +7,22 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from h2.errors import ErrorCodes
-
-from pytest_grpcstream.clients.base import Ended, Received, Stream, encode_request
+from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.clients.wire.connection import Connection
-from pytest_grpcstream.clients.wire.cuts import Cut, joined, one_each
 from pytest_grpcstream.clients.wire.ends import Origin, WireEnded
-from pytest_grpcstream.clients.wire.exchange import Piece
-from pytest_grpcstream.clients.wire.fields import Headers
-from pytest_grpcstream.clients.wire.frames import FrameType, error_name
-from pytest_grpcstream.clients.wire.messages import framed
 from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
-from pytest_grpcstream.clients.wire.reception import OVERHEAD, Response
-from pytest_grpcstream.clients.wire.records import FrameRecord, WireTimeline
-from pytest_grpcstream.clients.wire.rules import Violations
+from pytest_grpcstream.clients.wire.response import OVERHEAD, Response
+from pytest_grpcstream.clients.wire.stream_state import Piece
 from pytest_grpcstream.errors import OperationTimeout
-from pytest_grpcstream.values import Code, Metadata, Point, Status
+from pytest_grpcstream.service import STREAM_SERVICE
+from pytest_grpcstream.values import Code, Ended, Metadata, Point, Received, Status
+from pytest_grpcstream.wire.chunking import Cut, joined, one_each
+from pytest_grpcstream.wire.codes import ErrorCode
+from pytest_grpcstream.wire.fields import Headers
+from pytest_grpcstream.wire.frames import FrameType, error_name
+from pytest_grpcstream.wire.length_prefixed import framed
+from pytest_grpcstream.wire.records import FrameRecord, WireTimeline
+from pytest_grpcstream.wire.rules import Violations
 
 _PACK: Final = 64
 """Requests that `WireStream.send_all` puts into one frame."""
@@ -112,12 +112,12 @@ class WireStream(Stream):
         9113, sections 6.8 and 8.7). A connection on which no stream at all was taken is none that ended in peace.
         """
         ended = self.ended
-        peaceful = [one for one in self.connection.goaways if one.code == ErrorCodes.NO_ERROR]
+        peaceful = [one for one in self.connection.goaways if one.code == ErrorCode.NO_ERROR]
         if ended is None or ended.origin not in _BY_SERVER or self.response.headers is not None or not peaceful:
             return None
         goaway = peaceful[-1]
         above = self.stream_id > goaway.last_stream_id >= 1
-        return str(goaway) if above or ended.reset_code == ErrorCodes.REFUSED_STREAM else None
+        return str(goaway) if above or ended.reset_code == ErrorCode.REFUSED_STREAM else None
 
     @property
     def response(self) -> Response:
@@ -225,7 +225,7 @@ class WireStream(Stream):
         core, exchange = self._core, self._exchange
         with core.changed:
             if core.closed is None and not exchange.over and not exchange.server_done:
-                core.reset(exchange, ErrorCodes.CANCEL)
+                core.reset(exchange, ErrorCode.CANCEL)
             self._stop("cancelled by this client")
 
     def _stop(self, why: str) -> None:
@@ -241,7 +241,7 @@ class WireStream(Stream):
         with core.changed:
             if core.closed is None and not exchange.over:
                 # gRPC over HTTP2, Early Server Closure: what the server ended before the half-close is reset.
-                core.reset(exchange, ErrorCodes.NO_ERROR)
+                core.reset(exchange, ErrorCode.NO_ERROR)
             self._reception.unread.clear()
             core.forget(exchange)
             core.changed.notify_all()
@@ -278,7 +278,7 @@ class WireStream(Stream):
             OperationTimeout: the server does not take them; the rest goes when its window opens.
             ValueError: this side was half-closed before.
         """
-        plain = [one if isinstance(one, bytes) else encode_request(one) for one in messages]
+        plain = [one if isinstance(one, bytes) else STREAM_SERVICE.encode(one) for one in messages]
         prefixed = [framed(one) for one in plain]
         sent = self._checked(prefixed, cut or self.cut, end_stream, f"{len(plain)} messages")
         if sent:
@@ -328,7 +328,7 @@ class WireStream(Stream):
                 self._outbound.queue(self._exchange, [Piece(headers=fields)])
             self.timeline.add("client", "half-close", "by trailers")
 
-    def reset(self, code: int = ErrorCodes.CANCEL) -> None:
+    def reset(self, code: int = ErrorCode.CANCEL) -> None:
         """Send RST_STREAM with any code now; for this client the RPC is cancelled unless it has ended."""
         self.timeline.add("client", "reset", error_name(code))
         with self._core.changed:

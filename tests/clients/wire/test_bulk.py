@@ -8,8 +8,8 @@ from collections.abc import Callable
 from clients.wire.peers import HEADERS, OK, Peer, hold, scripted
 from clients.wire.services import response
 from pytest_grpcstream.clients.wire import FrameType, WireClient, framed
-from pytest_grpcstream.clients.wire.frames import frame
 from pytest_grpcstream.values import EOF
+from pytest_grpcstream.wire.frames import frame
 
 Connect = Callable[..., WireClient]
 

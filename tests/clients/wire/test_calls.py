@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clients.wire.services import grpcio_server
-from pytest_grpcstream.clients.wire import ErrorCodes, Origin, SettingCodes, WireClient, WireStream
+from pytest_grpcstream.clients.wire import ErrorCode, Origin, SettingCode, WireClient, WireStream
 from pytest_grpcstream.errors import CardinalityError, OperationTimeout, StatusError, TargetError
 from pytest_grpcstream.values import EOF, Code, Point
 
@@ -128,7 +128,7 @@ def test_cancel_resets_the_stream_and_is_told_as_made_up(client: WireClient) -> 
         assert stream.ended is not None
         assert stream.ended.made_up
         assert (stream.ended.origin, stream.ended.status.code) == (Origin.CLIENT_CANCEL, Code.CANCELLED)
-        assert stream.frames[-1].content == ErrorCodes.CANCEL
+        assert stream.frames[-1].content == ErrorCode.CANCEL
     with client.list("still there", 1) as after:
         assert after.collect() == [("still there", 0)]
     assert client.connection.ping() is not None
@@ -262,7 +262,7 @@ def test_two_clients_have_connections_of_their_own(grpcio_address: str, connecte
     """`fresh` makes another client with another connection and other options, and leaves the first as it is."""
     first = connected(grpcio_address)
     first.connect()
-    second = first.fresh(settings={SettingCodes.INITIAL_WINDOW_SIZE: 1000}, timeout=2.0)
+    second = first.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 1000}, timeout=2.0)
     with second:
         assert second.list("s", 1).collect() == [("s", 0)]
         assert second.timeout == 2.0

@@ -13,9 +13,9 @@ import pytest
 
 from clients.wire.peers import HEADERS, Peer, hold, scripted
 from pytest_grpcstream.clients.wire import FrameType, Origin, WireClient
-from pytest_grpcstream.clients.wire.transport import Transport
 from pytest_grpcstream.errors import OperationTimeout, TargetError
 from pytest_grpcstream.values import Code
+from pytest_grpcstream.wire.transport import Transport
 
 Connect = Callable[..., WireClient]
 

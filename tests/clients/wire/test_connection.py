@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from clients.wire.peers import Frame, Peer, hold, scripted
-from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, SettingCodes, WireClient
-from pytest_grpcstream.errors import MANY_RESETS, NoRoom, OperationTimeout
+from pytest_grpcstream.clients.wire import ErrorCode, Flag, FrameType, Origin, SettingCode, WireClient
+from pytest_grpcstream.errors import MANY_RESETS, ConcurrencyLimited, OperationTimeout
 from pytest_grpcstream.values import EOF, Code
 
 Connect = Callable[..., WireClient]
@@ -96,7 +96,7 @@ def test_the_preface_and_the_first_settings_are_of_choice(connected: Connect) ->
     def script(peer: Peer) -> None:
         raw.append(peer.socket.recv(65536))
 
-    settings = [(SettingCodes.INITIAL_WINDOW_SIZE, 5), (0x5A5A, 1), (SettingCodes.INITIAL_WINDOW_SIZE, 7)]
+    settings = [(SettingCode.INITIAL_WINDOW_SIZE, 5), (0x5A5A, 1), (SettingCode.INITIAL_WINDOW_SIZE, 7)]
     with scripted(script) as address:
         client = connected(address, preface=b"no preface", settings=settings, await_settings=False)
         assert client.connect().await_close() is not None
@@ -109,7 +109,7 @@ def test_settings_may_change_in_the_middle_of_streams(client: WireClient) -> Non
     with client.route() as stream:
         stream.send("before", 1)
         assert stream.recv() == ("before", 0)
-        client.connection.send_settings({SettingCodes.HEADER_TABLE_SIZE: 0, 0x5A5A: 3})
+        client.connection.send_settings({SettingCode.HEADER_TABLE_SIZE: 0, 0x5A5A: 3})
         assert client.connection.await_settings_ack()
         stream.send("after", 2)
         assert stream.recv() == ("after", 1)
@@ -122,19 +122,19 @@ def test_what_the_server_set_is_known(connected: Connect) -> None:
     """The settings of the server are there to be looked at."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 7), (0x99, 1)])
+        peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 7), (0x99, 1)])
         hold(peer)
 
     with scripted(script) as address:
         settings = connected(address).connect().server_settings
-        assert settings == {SettingCodes.MAX_CONCURRENT_STREAMS: 7, 0x99: 1}
+        assert settings == {SettingCode.MAX_CONCURRENT_STREAMS: 7, 0x99: 1}
 
 
 def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
     """SETTINGS_MAX_CONCURRENT_STREAMS is obeyed: the third stream is opened when one of two has ended."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 2)])
+        peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 2)])
         while True:
             got = peer.until(lambda one: one.end_stream)
             peer.answer(got.stream_id)
@@ -143,7 +143,7 @@ def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
         client = connected(address)
         first, second = client.route(), client.route()
         client.connection.timeout = 0.2
-        with pytest.raises(NoRoom, match="SETTINGS_MAX_CONCURRENT_STREAMS is 2"):
+        with pytest.raises(ConcurrencyLimited, match="SETTINGS_MAX_CONCURRENT_STREAMS is 2"):
             client.route()
         client.connection.timeout = 5
         first.close_send()
@@ -158,7 +158,7 @@ def test_a_server_that_allows_no_stream_is_not_excused(connected: Connect) -> No
     """Few streams are a choice; none at all serves nobody."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 0)])
+        peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 0)])
         hold(peer)
 
     with scripted(script) as address:
@@ -166,25 +166,25 @@ def test_a_server_that_allows_no_stream_is_not_excused(connected: Connect) -> No
         client.connect().timeout = 0.2
         with pytest.raises(OperationTimeout, match="SETTINGS_MAX_CONCURRENT_STREAMS is 0") as raised:
             client.route()
-        assert not isinstance(raised.value, NoRoom)
+        assert not isinstance(raised.value, ConcurrencyLimited)
 
 
 def test_a_test_may_open_more_streams_than_allowed(connected: Connect) -> None:
     """Without obedience every stream is opened at once."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 1)])
+        peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 1)])
         for _ in range(3):
             stream_id = peer.until_kind(FrameType.HEADERS).stream_id
             if stream_id > 1:
-                peer.send(FrameType.RST_STREAM, 0, stream_id, int(ErrorCodes.REFUSED_STREAM).to_bytes(4, "big"))
+                peer.send(FrameType.RST_STREAM, 0, stream_id, int(ErrorCode.REFUSED_STREAM).to_bytes(4, "big"))
         hold(peer)
 
     with scripted(script) as address:
         client = connected(address, obey_stream_limit=False)
         streams = [client.route() for _ in range(3)]
         assert streams[2].await_end().status.code == Code.UNAVAILABLE
-        assert streams[1].await_reset() == ErrorCodes.REFUSED_STREAM
+        assert streams[1].await_reset() == ErrorCode.REFUSED_STREAM
         assert streams[0].ended is None
 
 
@@ -197,7 +197,7 @@ def test_a_goaway_of_this_client_does_not_end_its_streams(grpcio_address: str, c
     with client.route() as stream:
         stream.send("before", 1)
         assert stream.recv() == ("before", 0)
-        client.connection.goaway(ErrorCodes.NO_ERROR, debug=b"leaving")
+        client.connection.goaway(ErrorCode.NO_ERROR, debug=b"leaving")
         stream.send("after", 1)
         assert stream.recv() == ("after", 1)
         stream.close_send()
@@ -257,7 +257,7 @@ def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(
     """Another thread may read a GOAWAY between the choice of a connection and the opening of a stream on it."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_CONCURRENT_STREAMS, 1)])
+        peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 1)])
         peer.until(lambda one: one.stream_id == 1)
         time.sleep(0.3)  # by then the client has chosen this connection, and waits for room on it
         peer.send(FrameType.GOAWAY, payload=(1).to_bytes(4, "big") + bytes(4))
@@ -275,7 +275,7 @@ def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(
 
 
 @pytest.mark.parametrize(
-    ("last", "code"), [(0, ErrorCodes.NO_ERROR), (1, ErrorCodes.PROTOCOL_ERROR)], ids=["nothing taken", "error"]
+    ("last", "code"), [(0, ErrorCode.NO_ERROR), (1, ErrorCode.PROTOCOL_ERROR)], ids=["nothing taken", "error"]
 )
 def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int, code: int) -> None:
     """A server that takes no call at all, or finds fault with the client, has not ended the connection in peace."""
@@ -296,9 +296,9 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
 @pytest.mark.parametrize(
     ("resets", "code", "alarmed"),
     [
-        (MANY_RESETS, ErrorCodes.ENHANCE_YOUR_CALM, True),
-        (MANY_RESETS - 1, ErrorCodes.ENHANCE_YOUR_CALM, False),
-        (MANY_RESETS, ErrorCodes.INTERNAL_ERROR, False),
+        (MANY_RESETS, ErrorCode.ENHANCE_YOUR_CALM, True),
+        (MANY_RESETS - 1, ErrorCode.ENHANCE_YOUR_CALM, False),
+        (MANY_RESETS, ErrorCode.INTERNAL_ERROR, False),
     ],
     ids=["many resets", "few resets", "another code"],
 )

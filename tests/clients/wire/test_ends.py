@@ -7,14 +7,14 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import pytest
-from h2.errors import ErrorCodes
 
 from clients.wire.peers import HEADERS, OK, Peer, hold, scripted
 from clients.wire.services import response
 from pytest_grpcstream.clients.wire import FrameType, Origin, Rule, WireClient, WireEnded, framed
-from pytest_grpcstream.clients.wire.reception import Reception
+from pytest_grpcstream.clients.wire.response import ResponseState
 from pytest_grpcstream.errors import StatusError
 from pytest_grpcstream.values import EOF, Code, Status
+from pytest_grpcstream.wire.codes import ErrorCode
 
 Connect = Callable[..., WireClient]
 Fields = Sequence[tuple[str, str]]
@@ -60,13 +60,13 @@ def test_trailers_only_is_told_apart(connected: Connect) -> None:
 @pytest.mark.parametrize(
     ("code", "status"),
     [
-        (ErrorCodes.NO_ERROR, Code.INTERNAL),
-        (ErrorCodes.PROTOCOL_ERROR, Code.INTERNAL),
-        (ErrorCodes.REFUSED_STREAM, Code.UNAVAILABLE),
-        (ErrorCodes.CANCEL, Code.CANCELLED),
-        (ErrorCodes.ENHANCE_YOUR_CALM, Code.RESOURCE_EXHAUSTED),
-        (ErrorCodes.INADEQUATE_SECURITY, Code.PERMISSION_DENIED),
-        (ErrorCodes.HTTP_1_1_REQUIRED, Code.UNKNOWN),
+        (ErrorCode.NO_ERROR, Code.INTERNAL),
+        (ErrorCode.PROTOCOL_ERROR, Code.INTERNAL),
+        (ErrorCode.REFUSED_STREAM, Code.UNAVAILABLE),
+        (ErrorCode.CANCEL, Code.CANCELLED),
+        (ErrorCode.ENHANCE_YOUR_CALM, Code.RESOURCE_EXHAUSTED),
+        (ErrorCode.INADEQUATE_SECURITY, Code.PERMISSION_DENIED),
+        (ErrorCode.HTTP_1_1_REQUIRED, Code.UNKNOWN),
         (0xDEADBEEF, Code.UNKNOWN),
     ],
 )
@@ -81,8 +81,8 @@ def test_a_reset_is_mapped_as_grpc_says(connected: Connect, code: int, status: C
 @pytest.mark.parametrize(("passed", "code"), [(True, Code.DEADLINE_EXCEEDED), (False, Code.CANCELLED)])
 def test_a_reset_after_the_deadline_is_an_expired_deadline(passed: bool, code: Code) -> None:
     """CANCEL of a server that was faster than this client's own clock is DEADLINE_EXCEEDED, and still made up."""
-    reception = Reception(lambda *_: None, frozenset(), 1000)
-    reception.reset(ErrorCodes.CANCEL, 1.0, deadline_passed=passed)
+    reception = ResponseState(lambda *_: None, frozenset(), 1000)
+    reception.reset(ErrorCode.CANCEL, 1.0, deadline_passed=passed)
     assert reception.ended is not None
     assert (reception.ended.status.code, reception.ended.origin) == (code, Origin.RST_STREAM)
 
@@ -100,7 +100,7 @@ def test_an_expired_deadline_resets_the_stream(connected: Connect) -> None:
         stream.close_send()
         assert stream.end().code == Code.DEADLINE_EXCEEDED
         assert stream.origin is Origin.CLIENT_DEADLINE
-        assert stream.await_reset() == ErrorCodes.STREAM_CLOSED
+        assert stream.await_reset() == ErrorCode.STREAM_CLOSED
 
 
 def test_a_reset_after_the_end_changes_nothing(connected: Connect) -> None:
@@ -114,7 +114,7 @@ def test_a_reset_after_the_end_changes_nothing(connected: Connect) -> None:
         hold(peer)
 
     with scripted(script) as address, connected(address).route() as stream:
-        assert stream.await_reset() == ErrorCodes.NO_ERROR
+        assert stream.await_reset() == ErrorCode.NO_ERROR
         assert len(stream.collect()) == 2
         assert stream.recv() is EOF
         assert stream.origin is Origin.TRAILERS

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream.clients.wire import Headers, timeout_text
-from pytest_grpcstream.clients.wire.fields import (
+from pytest_grpcstream.wire.fields import (
     decode_binary,
     decode_message,
     decode_metadata,
     decode_status,
     encode_metadata,
 )
-from pytest_grpcstream.clients.wire.frames import (
+from pytest_grpcstream.wire.frames import (
     FrameType,
     flag_names,
     frame,
@@ -22,8 +22,8 @@ from pytest_grpcstream.clients.wire.frames import (
     settings_payload,
     type_name,
 )
-from pytest_grpcstream.clients.wire.messages import Assembler, MessageTooLargeError, framed
-from pytest_grpcstream.clients.wire.transport import default_authority, server_name
+from pytest_grpcstream.wire.length_prefixed import Assembler, MessageTooLargeError, framed
+from pytest_grpcstream.wire.transport import default_authority, server_name
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ import pytest
 
 from clients.wire.peers import HEADERS, OK, Peer, hold, scripted
 from clients.wire.services import response
-from pytest_grpcstream.clients.wire import Flag, FrameType, Origin, Rule, SettingCodes, WireClient, WireStream, framed
-from pytest_grpcstream.clients.wire.frames import frame
+from pytest_grpcstream.clients.wire import Flag, FrameType, Origin, Rule, SettingCode, WireClient, WireStream, framed
 from pytest_grpcstream.errors import OperationTimeout, TargetError
 from pytest_grpcstream.values import EOF
+from pytest_grpcstream.wire.frames import frame
 
 Connect = Callable[..., WireClient]
 
@@ -171,7 +171,7 @@ def test_endless_empty_messages_on_a_huge_window_stop_at_the_buffer(connected: C
         flood(peer, frame(FrameType.DATA, 0, stream_id, framed(b"") * 1000))
         hold(peer)
 
-    options = {"settings": {SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1}, "buffer": 1 << 20}
+    options = {"settings": {SettingCode.INITIAL_WINDOW_SIZE: 2**31 - 1}, "buffer": 1 << 20}
     with scripted(script) as address, connected(address, **options).list("x", 1) as stream:
         assert stream.await_end().origin is Origin.CONNECTION_CLOSED
         assert [one.rule for one in stream.connection.violations] == [Rule.FLOOD]
@@ -257,7 +257,7 @@ def test_a_server_that_stops_reading_hangs_nothing(connected: Connect) -> None:
     stop = threading.Event()
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.INITIAL_WINDOW_SIZE, 2**31 - 1)])
+        peer.greet([(SettingCode.INITIAL_WINDOW_SIZE, 2**31 - 1)])
         peer.send(FrameType.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
         stop.wait(20)
 

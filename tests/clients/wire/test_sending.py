@@ -8,30 +8,30 @@ import pytest
 
 from clients.wire.peers import OK, Frame, Peer, Recorder, hold, scripted
 from pytest_grpcstream.clients.wire import (
-    ErrorCodes,
+    ErrorCode,
     Flag,
     FrameType,
     Headers,
     WireClient,
-    cuts,
+    chunking,
     framed,
 )
-from pytest_grpcstream.clients.wire.cuts import Cut
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import EOF, Point
+from pytest_grpcstream.wire.chunking import Cut
 
 Connect = Callable[..., WireClient]
 
 POINTS = [Point("first", 1), Point("second", 2), Point("third", 3)]
 CUTS: dict[str, Cut] = {
-    "one_each": cuts.one_each,
-    "joined": cuts.joined,
-    "every byte": cuts.every(1),
-    "every 7": cuts.every(7),
-    "at 3 and 20": cuts.at(3, 20),
-    "prefix_alone": cuts.prefix_alone,
-    "prefix_split": cuts.prefix_split,
-    "straddling": cuts.straddling,
+    "one_each": chunking.one_each,
+    "joined": chunking.joined,
+    "every byte": chunking.every(1),
+    "every 7": chunking.every(7),
+    "at 3 and 20": chunking.at(3, 20),
+    "prefix_alone": chunking.prefix_alone,
+    "prefix_split": chunking.prefix_split,
+    "straddling": chunking.straddling,
 }
 
 
@@ -53,7 +53,7 @@ def test_every_cut_means_the_same_to_a_server(stack: tuple[str, str], connected:
 def test_a_cut_of_the_client_shapes_ordinary_sends(connected: Connect) -> None:
     """A client with a cut of its own sends every message in that shape."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=cuts.every(3)).route() as stream:
+    with scripted(recorder) as address, connected(address, cut=chunking.every(3)).route() as stream:
         stream.send("abc", 1)
         stream.close_send()
         stream.end()
@@ -65,22 +65,22 @@ def test_cuts_yield_exactly_the_payloads_they_promise() -> None:
     """Each cut is what its name says, byte by byte."""
     messages = [framed(b"ab"), framed(b""), framed(b"cde")]
     joined = b"".join(messages)
-    assert list(cuts.one_each(messages)) == messages
-    assert list(cuts.joined(messages)) == [joined]
-    assert list(cuts.every(4)(messages)) == [joined[start : start + 4] for start in range(0, len(joined), 4)]
-    assert list(cuts.at(1, 5)(messages)) == [joined[:1], joined[1:5], joined[5:]]
-    assert list(cuts.at(100)(messages)) == [joined]
-    assert list(cuts.prefix_alone(messages)) == [joined[:5], b"ab", messages[1], messages[2][:5], b"cde"]
-    assert list(cuts.prefix_split([messages[0]])) == [joined[:2], joined[2:5], b"ab"]
-    assert list(cuts.straddling(messages)) == [joined[:5], b"ab" + messages[1], messages[2][:5], b"cde"]
-    assert list(cuts.spaced()(messages[:2])) == [b"", messages[0], b"", messages[1], b""]
-    assert list(cuts.spaced(cuts.joined)(messages)) == [b"", joined, b""]
+    assert list(chunking.one_each(messages)) == messages
+    assert list(chunking.joined(messages)) == [joined]
+    assert list(chunking.every(4)(messages)) == [joined[start : start + 4] for start in range(0, len(joined), 4)]
+    assert list(chunking.at(1, 5)(messages)) == [joined[:1], joined[1:5], joined[5:]]
+    assert list(chunking.at(100)(messages)) == [joined]
+    assert list(chunking.prefix_alone(messages)) == [joined[:5], b"ab", messages[1], messages[2][:5], b"cde"]
+    assert list(chunking.prefix_split([messages[0]])) == [joined[:2], joined[2:5], b"ab"]
+    assert list(chunking.straddling(messages)) == [joined[:5], b"ab" + messages[1], messages[2][:5], b"cde"]
+    assert list(chunking.spaced()(messages[:2])) == [b"", messages[0], b"", messages[1], b""]
+    assert list(chunking.spaced(chunking.joined)(messages)) == [b"", joined, b""]
 
 
 def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> None:
     """An empty payload becomes an empty DATA frame without END_STREAM."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=cuts.spaced()).record() as stream:
+    with scripted(recorder) as address, connected(address, cut=chunking.spaced()).record() as stream:
         stream.send("a", 1)
         stream.close_send()
         stream.end()
@@ -90,7 +90,7 @@ def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> 
 
 def test_grpcio_ignores_empty_data_frames(grpcio_address: str, connected: Connect) -> None:
     """Empty DATA frames between messages are no messages and no end."""
-    with connected(grpcio_address, cut=cuts.spaced()).record() as stream:
+    with connected(grpcio_address, cut=chunking.spaced()).record() as stream:
         for number in range(5):
             stream.send("x", number)
         assert stream.close_and_recv() == ("5", 5)
@@ -207,7 +207,7 @@ def test_data_after_the_half_close_is_sent_if_a_test_wants_it(grpclib_address: s
     with connected(grpclib_address).open("List") as stream:
         stream.data(framed(Point("x", 100_000)), end_stream=True)
         stream.data(b"late")
-        assert stream.await_reset() == ErrorCodes.STREAM_CLOSED
+        assert stream.await_reset() == ErrorCode.STREAM_CLOSED
 
 
 def test_write_sends_pieces_of_messages(client: WireClient) -> None:
@@ -271,14 +271,14 @@ def test_corked_frames_go_in_one_write(connected: Connect) -> None:
         with connection.corked():
             stream = client.open("Record")
             stream.send("a", 1)
-            stream.reset(ErrorCodes.NO_ERROR)
+            stream.reset(ErrorCode.NO_ERROR)
         connection.watch(0.1)
     assert pieces[0][3] == FrameType.HEADERS
     assert framed(Point("a", 1)) in pieces[0]
     assert pieces[0].endswith(b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x00")
 
 
-@pytest.mark.parametrize("code", [ErrorCodes.NO_ERROR, ErrorCodes.INTERNAL_ERROR, 0xDEADBEEF])
+@pytest.mark.parametrize("code", [ErrorCode.NO_ERROR, ErrorCode.INTERNAL_ERROR, 0xDEADBEEF])
 def test_a_reset_with_any_code_ends_the_rpc_and_nothing_else(client: WireClient, code: int) -> None:
     """RST_STREAM carries the code; the connection and other streams go on."""
     with client.route() as other, client.route() as stream:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from clients.wire.peers import HEADERS, OK, Peer, hold, scripted
-from pytest_grpcstream.clients.wire import Chunk, FrameType, Part, SettingCodes, WireClient, cuts, framed
-from pytest_grpcstream.clients.wire.tape import Tape
+from pytest_grpcstream.clients.wire import Chunk, FrameType, Part, SettingCode, WireClient, chunking, framed
 from pytest_grpcstream.values import Point
+from pytest_grpcstream.wire.byte_log import ByteLog
 
 Connect = Callable[..., WireClient]
 
@@ -61,7 +61,7 @@ def test_data_frames_tell_which_part_of_which_message_they_carried(connected: Co
         hold(peer)
 
     with scripted(script) as address, connected(address).record() as stream:
-        stream.send_together([b"a" * 10, b"b" * 20], cuts.at(3, 22))
+        stream.send_together([b"a" * 10, b"b" * 20], chunking.at(3, 22))
         stream.close_send()
         stream.await_end()
         sent = [one.content for one in stream.frames if one.sent and one.kind == FrameType.DATA]
@@ -81,13 +81,13 @@ def test_windows_are_told_behind_every_data_frame(connected: Connect) -> None:
     """A record has both windows of whoever sent the frame, as they were behind it."""
 
     def script(peer: Peer) -> None:
-        stream_id = peer.accept([(SettingCodes.INITIAL_WINDOW_SIZE, 100)])
+        stream_id = peer.accept([(SettingCode.INITIAL_WINDOW_SIZE, 100)])
         peer.headers(stream_id, HEADERS)
         peer.send(FrameType.DATA, 0, stream_id, framed(b"x" * 15))
         peer.headers(stream_id, OK, end_stream=True)
         hold(peer)
 
-    client_options = {"settings": {SettingCodes.INITIAL_WINDOW_SIZE: 1000}}
+    client_options = {"settings": {SettingCode.INITIAL_WINDOW_SIZE: 1000}}
     with scripted(script) as address, connected(address, **client_options).record() as stream:
         stream.send_bytes(b"y" * 25)
         stream.close_send()
@@ -194,13 +194,13 @@ def test_the_tape_has_both_directions(grpcio_address: str, connected: Connect) -
 
 def test_a_tape_keeps_the_newest_chunks_within_its_limit() -> None:
     """Older chunks go, the count of all bytes stays."""
-    tape = Tape(10)
+    tape = ByteLog(10)
     for number in range(100):
         tape.add(True, bytes([number]) * 3)
     assert tape.sent() == bytes([97] * 3 + [98] * 3 + [99] * 3)
     assert tape.bytes_sent == 300
     assert [chunk.offset for chunk in tape.chunks()] == [291, 294, 297]
-    nothing = Tape(0)
+    nothing = ByteLog(0)
     nothing.add(False, b"abc")
     assert nothing.chunks() == []
     assert nothing.bytes_received == 3

@@ -10,7 +10,7 @@ import pytest
 
 from clients.wire.peers import HEADERS, OK, Peer, hold, scripted
 from clients.wire.services import response
-from pytest_grpcstream.clients.wire import ErrorCodes, Flag, FrameType, Origin, Rule, WireClient, framed
+from pytest_grpcstream.clients.wire import ErrorCode, Flag, FrameType, Origin, Rule, WireClient, framed
 
 Connect = Callable[..., WireClient]
 Act = Callable[[Peer, int], None]
@@ -349,7 +349,7 @@ def test_data_after_a_reset_is_a_fault_once_the_server_has_read_the_reset(connec
 
     with scripted(script) as address, connected(address).route() as stream:
         stream.recv()
-        stream.reset(ErrorCodes.CANCEL)
+        stream.reset(ErrorCode.CANCEL)
         assert stream.connection.ping() is not None
         stream.connection.wait(lambda: stream.violations.of(Rule.AFTER_RESET))
         assert len(stream.violations) == 1
@@ -365,8 +365,8 @@ def test_a_reset_that_answers_a_reset_is_a_fault(connected: Connect) -> None:
         hold(peer)
 
     with scripted(script) as address, connected(address).route() as stream:
-        stream.reset(ErrorCodes.CANCEL)
-        assert stream.await_reset() == ErrorCodes.STREAM_CLOSED
+        stream.reset(ErrorCode.CANCEL)
+        assert stream.await_reset() == ErrorCode.STREAM_CLOSED
         assert [one.rule for one in stream.violations] == [Rule.RST_ANSWERED]
 
 

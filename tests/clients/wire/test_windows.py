@@ -8,14 +8,14 @@ import pytest
 
 from clients.wire.peers import HEADERS, Frame, Peer, hold, scripted
 from clients.wire.services import response
-from pytest_grpcstream.clients.wire import FrameType, Rule, SettingCodes, WireClient, framed
-from pytest_grpcstream.clients.wire.frames import settings_payload
+from pytest_grpcstream.clients.wire import FrameType, Rule, SettingCode, WireClient, framed
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import EOF, Point
+from pytest_grpcstream.wire.frames import settings_payload
 
 Connect = Callable[..., WireClient]
 
-SHUT = {SettingCodes.INITIAL_WINDOW_SIZE: 0}
+SHUT = {SettingCode.INITIAL_WINDOW_SIZE: 0}
 SIZE = len(framed(response("w", 0).SerializeToString()))
 
 
@@ -71,7 +71,7 @@ def test_a_stream_is_opened_with_its_window_held(client: WireClient) -> None:
 
 def test_the_connection_window_limits_all_streams(stack: tuple[str, str], connected: Connect) -> None:
     """With stream windows of a megabyte and the connection's window held, 65,535 bytes come in all."""
-    client = connected(stack[1], settings={SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20})
+    client = connected(stack[1], settings={SettingCode.INITIAL_WINDOW_SIZE: 1 << 20})
     connection = client.connect()
     connection.hold_window()
     with client.list("x" * 1000, 100) as stream:
@@ -88,7 +88,7 @@ def test_a_larger_connection_window_from_the_start(stack: tuple[str, str], conne
     """The option opens the connection's window right behind the first SETTINGS."""
     client = connected(
         stack[1],
-        settings={SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20},
+        settings={SettingCode.INITIAL_WINDOW_SIZE: 1 << 20},
         connection_window=200_000,
         hold_windows=True,
     )
@@ -100,17 +100,17 @@ def test_a_larger_connection_window_from_the_start(stack: tuple[str, str], conne
 
 def test_a_settings_change_shrinks_and_grows_open_windows(grpcio_address: str, connected: Connect) -> None:
     """A window may become negative by SETTINGS; DATA comes only when it is positive again."""
-    client = connected(grpcio_address, settings={SettingCodes.INITIAL_WINDOW_SIZE: 1000}, hold_windows=True)
+    client = connected(grpcio_address, settings={SettingCode.INITIAL_WINDOW_SIZE: 1000}, hold_windows=True)
     with client.list("x" * 100, 100) as stream:
         assert stream.await_bytes(1000) == 1000
-        client.connection.send_settings({SettingCodes.INITIAL_WINDOW_SIZE: 100})
+        client.connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 100})
         assert client.connection.await_settings_ack()
         assert stream.window == -900
         stream.open_window(900)
         assert [one for one in stream.watch(0.2) if one.kind == FrameType.DATA] == []
         stream.open_window(50)
         assert stream.await_bytes(1050) == 1050
-        client.connection.send_settings({SettingCodes.INITIAL_WINDOW_SIZE: 60_000})
+        client.connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 60_000})
         assert len(stream.collect()) == 100
         assert not client.connection.violations
 
@@ -119,7 +119,7 @@ def test_a_larger_frame_size_is_offered_and_used(grpcio_address: str, connected:
     """A server may send larger frames as soon as this client's SETTINGS allow them."""
     client = connected(
         grpcio_address,
-        settings={SettingCodes.MAX_FRAME_SIZE: 1 << 20, SettingCodes.INITIAL_WINDOW_SIZE: 1 << 22},
+        settings={SettingCode.MAX_FRAME_SIZE: 1 << 20, SettingCode.INITIAL_WINDOW_SIZE: 1 << 22},
         connection_window=1 << 22,
     )
     with client.list("x" * 1_000_000, 1) as stream:
@@ -133,7 +133,7 @@ def test_this_client_obeys_the_servers_windows(connected: Connect) -> None:
     got: list[int] = []
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.INITIAL_WINDOW_SIZE, 10)])
+        peer.greet([(SettingCode.INITIAL_WINDOW_SIZE, 10)])
         peer.until_kind(FrameType.SETTINGS, ack=True)
         first = peer.until_kind(FrameType.DATA)
         got.append(len(first.payload))
@@ -160,7 +160,7 @@ def test_this_client_obeys_the_servers_frame_size(connected: Connect) -> None:
     sizes: list[int] = []
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.MAX_FRAME_SIZE, 20_000), (SettingCodes.INITIAL_WINDOW_SIZE, 1 << 20)])
+        peer.greet([(SettingCode.MAX_FRAME_SIZE, 20_000), (SettingCode.INITIAL_WINDOW_SIZE, 1 << 20)])
         peer.send(FrameType.WINDOW_UPDATE, 0, 0, (1 << 20).to_bytes(4, "big"))
         stream_id = peer.until(lambda one: one.end_stream).stream_id
         sizes.extend(len(one.payload) for one in peer.seen if one.kind == FrameType.DATA)
@@ -179,7 +179,7 @@ def test_this_client_obeys_the_connection_window_of_the_server(connected: Connec
     got: list[int] = []
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.INITIAL_WINDOW_SIZE, 1 << 20)])
+        peer.greet([(SettingCode.INITIAL_WINDOW_SIZE, 1 << 20)])
         stream_id = peer.until_kind(FrameType.HEADERS).stream_id
         while sum(got) < 65_535:
             got.append(len(peer.until_kind(FrameType.DATA).payload))
@@ -203,10 +203,10 @@ def test_a_change_of_the_servers_window_changes_open_streams(connected: Connect)
     """SETTINGS_INITIAL_WINDOW_SIZE of the server moves the windows of open streams by the difference."""
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.INITIAL_WINDOW_SIZE, 100)])
+        peer.greet([(SettingCode.INITIAL_WINDOW_SIZE, 100)])
         stream_id = peer.until_kind(FrameType.DATA).stream_id
         for value in (10, 1000):
-            peer.send(FrameType.SETTINGS, payload=settings_payload([(SettingCodes.INITIAL_WINDOW_SIZE, value)]))
+            peer.send(FrameType.SETTINGS, payload=settings_payload([(SettingCode.INITIAL_WINDOW_SIZE, value)]))
         peer.until(lambda one: one.end_stream)
         peer.answer(stream_id)
         hold(peer)
@@ -231,9 +231,9 @@ def test_a_smaller_window_holds_from_its_acknowledgement_on(connected: Connect) 
         peer.send(FrameType.DATA, 0, stream_id, b"\x00")
         hold(peer)
 
-    options = {"settings": {SettingCodes.INITIAL_WINDOW_SIZE: 1000}, "hold_windows": True}
+    options = {"settings": {SettingCode.INITIAL_WINDOW_SIZE: 1000}, "hold_windows": True}
     with scripted(script) as address, connected(address, **options).list("x", 1) as stream:
-        stream.connection.send_settings({SettingCodes.INITIAL_WINDOW_SIZE: 100})
+        stream.connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 100})
         assert stream.recv_bytes() == bytes(495)
         stream.await_end()
         assert [one.rule for one in stream.connection.violations] == [Rule.STREAM_OVERRUN]
@@ -245,7 +245,7 @@ def test_a_send_that_the_server_does_not_take_ends_by_its_time_limit(connected: 
     got: list[Frame] = []
 
     def script(peer: Peer) -> None:
-        peer.greet([(SettingCodes.INITIAL_WINDOW_SIZE, 4)])
+        peer.greet([(SettingCode.INITIAL_WINDOW_SIZE, 4)])
         stream_id = peer.until_kind(FrameType.HEADERS).stream_id
         peer.until_kind(FrameType.PING)
         peer.send(FrameType.WINDOW_UPDATE, 0, stream_id, (1000).to_bytes(4, "big"))
@@ -269,7 +269,7 @@ def test_an_empty_data_frame_needs_no_window(connected: Connect) -> None:
     message = framed(Point("x", 1))
 
     def script(peer: Peer) -> None:
-        stream_id = peer.accept([(SettingCodes.INITIAL_WINDOW_SIZE, len(message))])
+        stream_id = peer.accept([(SettingCode.INITIAL_WINDOW_SIZE, len(message))])
         peer.answer(stream_id)
         hold(peer)
 
@@ -308,7 +308,7 @@ def test_a_message_larger_than_the_window_is_given_back_while_somebody_waits_for
     stack: tuple[str, str], connected: Connect
 ) -> None:
     """With a window of 100 bytes a message of 10,000 arrives as long as a reader waits, and stalls otherwise."""
-    client = connected(stack[1], settings={SettingCodes.INITIAL_WINDOW_SIZE: 100})
+    client = connected(stack[1], settings={SettingCode.INITIAL_WINDOW_SIZE: 100})
     with client.list("x" * 10_000, 1) as stream:
         assert stream.await_bytes(100) == 100
         assert [one for one in stream.watch(0.1) if one.kind == FrameType.DATA] == []

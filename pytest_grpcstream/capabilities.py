@@ -1,0 +1,49 @@
+"""What a target can do: its optional features, the baseline calls that work, and whether its Route speaks first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+FEATURES: Final = ("abort", "finish", "repeat", "echo", "sleep", "watch", "metadata")
+"""The optional features of a StreamService, by the names that `docs/contract.md` gives them."""
+
+EXCHANGES: Final = {
+    "list": "a List that answers a plain name",
+    "record": "a Record that answers a plain request",
+    "route": "a Route that answers after the half-close",
+    "duplex": "a Route that answers before the half-close",
+}
+"""The baseline exchanges through which other requirements are observed, in words."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What probing found out about a target.
+
+    Attributes:
+        features: the optional features that the target has, or was declared to have.
+        declared: whether the features were declared instead of probed.
+        route_speaks_first: whether its Route sends a response before it has read a request.
+        failed_exchanges: the baseline exchanges (`EXCHANGES`) that the target cannot do, each with how it failed. A
+            requirement that is observed by one of them is inconclusive.
+    """
+
+    features: frozenset[str]
+    declared: bool
+    route_speaks_first: bool
+    failed_exchanges: Mapping[str, str]
+
+    @property
+    def working_exchanges(self) -> frozenset[str]:
+        """The baseline exchanges that the target can do."""
+        return frozenset(EXCHANGES).difference(self.failed_exchanges)
+
+    def __str__(self) -> str:
+        present = ", ".join(name for name in FEATURES if name in self.features) or "none"
+        missing = ", ".join(name for name in FEATURES if name not in self.features)
+        return (
+            f"features {'declared' if self.declared else 'found'}: {present}"
+            f"{f'; without: {missing}' if missing else ''}{'; Route speaks first' if self.route_speaks_first else ''}"
+        )

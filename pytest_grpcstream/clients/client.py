@@ -1,0 +1,113 @@
+"""The client interface: RPCs are opened on it, and every one of them is a `Stream`."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Self
+
+from pytest_grpcstream.clients.stream import Stream
+from pytest_grpcstream.service import STREAM_SERVICE
+from pytest_grpcstream.values import Metadata, MetadataValue, Point
+
+_KEPT_STREAMS: Final = 50
+"""Streams that a client remembers after their end, for reports."""
+
+
+class Client(abc.ABC):
+    """A connection to a StreamService on which RPCs are opened.
+
+    Attributes:
+        kind: the name of the client beneath: ``library``.
+        timeout: seconds that one operation on a stream may take.
+        streams: those that may still be open, and the last that ended; the newest last.
+    """
+
+    kind: str
+
+    def __init__(self, *, timeout: float) -> None:
+        self.timeout = timeout
+        self.streams: list[Stream] = []
+        self._crowd = 2 * _KEPT_STREAMS
+
+    @abc.abstractmethod
+    def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
+        """Start an RPC."""
+
+    @abc.abstractmethod
+    def _disconnect(self) -> None:
+        """Close the connection."""
+
+    def open(
+        self, method: str, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None
+    ) -> Stream:
+        """Start an RPC: a method of StreamService by its name, or any RPC by its path (``/package.Service/Method``).
+
+        Arguments:
+            method: ``List``, ``Record``, ``Route`` or a path.
+            metadata: pairs of key and value, ``bytes`` for ``-bin`` keys, sent with the request headers.
+            deadline: seconds after which the RPC is over, sent to the server as ``grpc-timeout``.
+        """
+        stream = self._open(STREAM_SERVICE.path(method), Metadata(metadata), deadline)
+        self._remember(stream)
+        return stream
+
+    def _remember(self, stream: Stream) -> None:
+        """Add a stream, and forget those that ended long ago, so that a client of many calls stays small."""
+        self.streams.append(stream)
+        if len(self.streams) < self._crowd:
+            return
+        recent = self.streams[-_KEPT_STREAMS:]
+        self.streams = [one for one in self.streams[:-_KEPT_STREAMS] if one.status is None] + recent
+        self._crowd = 2 * len(self.streams)
+
+    def list(
+        self,
+        name: str | Point | None,
+        value: int = 0,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        deadline: float | None = None,
+    ) -> Stream:
+        """Start a List: its one request is sent and this side half-closed."""
+        stream = self.open("List", metadata=metadata, deadline=deadline)
+        stream.send(name, value)
+        stream.close_send()
+        return stream
+
+    def record(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> Stream:
+        """Start a Record."""
+        return self.open("Record", metadata=metadata, deadline=deadline)
+
+    def route(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> Stream:
+        """Start a Route."""
+        return self.open("Route", metadata=metadata, deadline=deadline)
+
+    def broken(self) -> str | None:
+        """How the server broke off a connection of this client, in words, or None.
+
+        A graceful end, which GOAWAY with NO_ERROR announces, is none. Only the wire client sees its connections.
+        """
+        return None
+
+    def alarmed(self) -> str | None:
+        """How the server ended a connection because this client had reset many streams on it, in words, or None.
+
+        RFC 9113, section 10.5, lets a server take that for an attack, and answer by ENHANCE_YOUR_CALM.
+        """
+        return None
+
+    def close(self) -> None:
+        """Cancel every RPC that is still open and close the connection. Calling it twice is fine."""
+        for stream in self.streams:
+            stream.close()
+        self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""The requirements of the suite: the registry, links to their specifications, and the listing."""

@@ -1,0 +1,56 @@
+"""The service under test: its methods, how its requests and responses are encoded, and what a correct answer is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
+from pytest_grpcstream.values import Point
+
+__all__ = ["STREAM_SERVICE", "DecodeError", "StreamService"]
+
+
+@dataclass(frozen=True)
+class StreamService:
+    """The service that the suite judges, as `docs/contract.md` describes it.
+
+    Attributes:
+        name: its full name, such as ``proto.StreamService``.
+        plain: a request with no special meaning for any method.
+    """
+
+    name: str = "proto.StreamService"
+    plain: Point = field(default=Point("plain", 1))
+
+    def path(self, method: str) -> str:
+        """The ``:path`` of a method of the service by its name, or of any RPC by its own path, which has a slash."""
+        return method if method.startswith("/") else f"/{self.name}/{method}"
+
+    def encode(self, request: Point | None) -> bytes:
+        """Serialize a request; None makes one without ``pt``."""
+        if request is None:
+            return b""
+        return StreamRequest(pt=StreamPoint(name=request.name, value=request.value)).SerializeToString()
+
+    def decode(self, response: bytes) -> Point | None:
+        """Parse a response; None stands for one without ``pt``.
+
+        Raises:
+            DecodeError: the bytes are not such a message.
+        """
+        message = StreamResponse.FromString(response)
+        return Point(message.pt.name, message.pt.value) if message.HasField("pt") else None
+
+    def list_responses(self, request: Point, count: int) -> Iterator[Point]:
+        """The responses of a List: ``count`` points with the request's name, the k-th with its value + k, from 0."""
+        for number in range(count):
+            # int32 arithmetic: the value wraps at 2**31.
+            yield Point(request.name, (request.value + number + 2**31) % 2**32 - 2**31)
+
+
+STREAM_SERVICE: Final = StreamService()
+"""The service under test."""

@@ -1,0 +1,1 @@
+"""Targets: named, started, probed, watched and ended."""

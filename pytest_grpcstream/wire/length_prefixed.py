@@ -1,0 +1,121 @@
+"""Length-prefixed messages: put into DATA, taken out of it, and decompressed (gRPC over HTTP2, Requests)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from pytest_grpcstream.service import STREAM_SERVICE
+from pytest_grpcstream.values import Point
+from pytest_grpcstream.wire.records import Part
+
+PREFIX: Final = 5
+
+Deliver: TypeAlias = Callable[[int, bytes], None]
+"""Takes the compressed flag and the bytes of a message."""
+
+
+class MessageTooLargeError(Exception):
+    """Raised when a prefix announces a message that is larger than the limit."""
+
+
+def framed(message: bytes | Point | None, *, compressed: int = 0, length: int | None = None) -> bytes:
+    """A message behind its prefix: bytes as they are, a `Point` as a request, None as a request without ``pt``.
+
+    Arguments:
+        compressed: the compressed flag, 0 to 255.
+        length: the length that the prefix tells, None for the true one.
+    """
+    data = message if isinstance(message, bytes) else STREAM_SERVICE.encode(message)
+    return bytes([compressed]) + (len(data) if length is None else length).to_bytes(4, "big") + data
+
+
+class Assembler:
+    """Takes messages out of a stream of bytes that is cut anywhere, and tells which message each piece belongs to.
+
+    Arguments:
+        deliver: called for each message as soon as its last byte is there.
+        limit: the largest message that is taken, in bytes.
+
+    Attributes:
+        count: how many messages are complete.
+        have: bytes of the message that is not complete, with its prefix; 0 between messages.
+        need: the size of that message with its prefix, None while the prefix is not complete.
+    """
+
+    __slots__ = ("_buffer", "_deliver", "_last_size", "_limit", "count", "have", "need")
+
+    def __init__(self, deliver: Deliver, limit: int) -> None:
+        self._deliver = deliver
+        self._limit = limit
+        self._buffer = bytearray()
+        self._last_size = 0
+        self.count = 0
+        self.have = 0
+        self.need: int | None = None
+
+    def feed(self, data: bytes, start: int, stop: int) -> Part | None:
+        """Take the bytes from ``start`` to ``stop`` and return what part of which message they are.
+
+        Raises:
+            MessageTooLargeError: a prefix announces more than the limit.
+        """
+        if not self.have:
+            # Nearly every DATA frame of nearly every server is exactly one message.
+            body = start + PREFIX
+            if body <= stop and body + int.from_bytes(data[start + 1 : body], "big") == stop:
+                size = stop - start
+                if size - PREFIX > self._limit:
+                    raise MessageTooLargeError(f"a message of {size - PREFIX} bytes")
+                number = self.count
+                self.count = number + 1
+                self._last_size = size
+                self._deliver(data[start], data[body:stop])
+                return Part(number, 0, number, size, size)
+        if start == stop:
+            return None
+        first, offset = self.count, self.have
+        while start < stop:
+            start = self._take(data, start, stop)
+        if self.have:
+            return Part(first, offset, self.count, self.have, self.need)
+        return Part(first, offset, self.count - 1, self._last_size, self._last_size)
+
+    def _take(self, data: bytes, start: int, stop: int) -> int:
+        goal = PREFIX if self.need is None else self.need
+        taken = min(goal - self.have, stop - start)
+        self._buffer += data[start : start + taken]
+        self.have += taken
+        if self.need is None and self.have == PREFIX:
+            length = int.from_bytes(self._buffer[1:], "big")
+            if length > self._limit:
+                raise MessageTooLargeError(f"a message of {length} bytes")
+            self.need = PREFIX + length
+        if self.have == self.need:
+            flag, message = self._buffer[0], bytes(self._buffer[PREFIX:])
+            self._buffer = bytearray()
+            self._last_size, self.have, self.need = self.need, 0, None
+            self.count += 1
+            self._deliver(flag, message)
+        return start + taken
+
+
+def decompress(encoding: bytes, message: bytes, limit: int) -> bytes | None:
+    """A message in the encoding ``gzip`` or ``deflate`` without it; None when it is neither or does not decompress.
+
+    Raises:
+        MessageTooLargeError: it would be larger than ``limit`` bytes.
+    """
+    if encoding not in (b"gzip", b"deflate"):
+        return None
+    if not message:  # nothing at all is no gzip member, but some servers send it for an empty message
+        return b""
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | (16 if encoding == b"gzip" else 0))
+    try:
+        plain = inflater.decompress(message, limit + 1)
+    except zlib.error:
+        return None
+    if len(plain) > limit:
+        raise MessageTooLargeError(f"a message of more than {limit} bytes, {len(message)} compressed")
+    return plain if inflater.eof else None
