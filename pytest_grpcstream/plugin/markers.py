@@ -19,10 +19,8 @@ TARGET: Final = "grpcstream"
 
 DECLARATIONS: Final = (
     "grpcstream(target): the target that this test, class or module calls, instead of the run's",
-    "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and the optional features without "
-    "which it is not applicable",
-    "grpcstream_stress: a test of the suite that floods the target or takes long; it runs only if -m names this marker, "
-    "such as -m grpcstream_stress",
+    "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and what it needs of the target",
+    "grpcstream_stress: a test that floods the target or takes long; it runs only if asked for: -m grpcstream_stress",
     "stress: the short name of grpcstream_stress on tests of the suite",
 )
 

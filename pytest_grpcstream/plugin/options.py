@@ -57,7 +57,7 @@ class Option:
     variable: bool = True
     secret: bool = False
     ini_help: str = ""
-    repeat: Callable[[Settings], Any] = lambda settings: None
+    repeat: Callable[[Settings], Any] = lambda _: None
 
     @property
     def flag(self) -> str:
@@ -313,7 +313,7 @@ def declare_options(parser: pytest.Parser) -> None:
         nargs="?",
         const="",
         default=None,
-        help="Print the requirements of the suite, or those that match words such as EOF,error, and exit; needs no target",
+        help="Print the requirements of the suite, or those that match words such as EOF,error; needs no target",
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 import pytest
+from _pytest.outcomes import Skipped
 
 
-class NotRun(pytest.skip.Exception):
+class NotRun(Skipped):
     """Raised when a test does not run, because there is no target any more; pytest counts it as skipped."""
 
 

@@ -1,4 +1,4 @@
-"""pytest's reports of tests of requirements, each with its verdict, also when pytest-xdist sends them to another process."""
+"""pytest's reports of tests of requirements, each with its verdict, also across the processes of pytest-xdist."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ class SerializationPlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_report_from_serializable(
         self, data: dict[str, Any]
-    ) -> Generator[None, pytest.CollectReport | pytest.TestReport | None, pytest.CollectReport | pytest.TestReport | None]:
+    ) -> Generator[
+        None, pytest.CollectReport | pytest.TestReport | None, pytest.CollectReport | pytest.TestReport | None
+    ]:
         """Attach the verdict to the report that is made of plain values."""
         plain = data.pop(_SERIALIZED, None)
         report = yield
@@ -111,9 +113,7 @@ class SerializationPlugin:
         return report
 
 
-def redact_report(
-    config: pytest.Config, report: pytest.TestReport, redact: Callable[[str], str]
-) -> pytest.TestReport:
+def redact_report(config: pytest.Config, report: pytest.TestReport, redact: Callable[[str], str]) -> pytest.TestReport:
     """The report without secret values, wherever a test may have shown what the target echoed."""
 
     def clean(value: Any) -> Any:

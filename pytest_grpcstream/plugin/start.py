@@ -1,4 +1,4 @@
-"""Starts the target before the first test, so that one that is missing is a single message and not a failure per test."""
+"""Starts the target before the first test: one that is missing is a single message, not a failure of every test."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import Final
 FAILING_TIMEOUT: Final = 1.0
 """Seconds that one operation may take on a target that fails every baseline exchange.
 
-The verdict is red there in any case: hundreds of requirements that each wait for their full timeout would only delay it.
+The verdict is red there in any case: if hundreds of requirements each waited for their full timeout, it would only come
+later.
 """
 LOST_TIME_LIMIT: Final = 60.0
 """Seconds lost to timeouts of failed error-level requirements, after which the others wait less."""

@@ -114,8 +114,10 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
         SettingError: the old list cannot be read, or its entries are not [[expect]] tables.
     """
     old = list(_read(path)) if path.exists() else []
-    header, blocks = _blocks(path, len(old)) if old else (_HEADER, [])
-    fulfilled = {(known.entries[place].file, known.entries[place].place) for one in failing for place in one.expectations}
+    header, blocks = _blocks(path, len(old)) if old else (_comments_of(path), [])
+    fulfilled = {
+        (known.entries[place].file, known.entries[place].place) for one in failing for place in one.expectations
+    }
     elsewhere = {(file, place) for file, place in fulfilled if file.resolve() != path.resolve()}
     places = {place for place, one in enumerate(known.entries) if (one.file, one.place) in elsewhere}
     left = [one for one in failing if not places.intersection(one.expectations)]
@@ -132,14 +134,18 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
             table["reason"] = _string(reason)
         parts.append(f"{comments}[[expect]]\n{table.as_string()}")
         left = [one for one in left if one not in own or not re.search(reason, one.reason)]
-    for one in left:
-        parts.append(f"\n# {one.requirement}\n[[expect]]\n{_new_table(one).as_string()}")
+    parts += [f"\n# {one.requirement}\n[[expect]]\n{_new_table(one).as_string()}" for one in left]
     return "".join(parts)
 
 
 def pattern_of(reason: str) -> str:
     """A pattern of a failure's text that does not depend on the numbers in it, such as times and ports."""
     return re.sub(r"\d+", lambda _: r"\d+", re.escape(reason[:_REASON_LENGTH]).replace(r"\ ", " "))
+
+
+def _comments_of(path: Path) -> str:
+    """The text of a list without entries; that of a new one says what it is for."""
+    return path.read_text(encoding="utf-8") if path.exists() else _HEADER
 
 
 def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
@@ -157,7 +163,7 @@ def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
     for table in tables:
         # tomlkit counts what stands above the next [[expect]] to the table before it.
         body = table.value.body
-        following = []
+        following: list[str] = []
         while body and body[-1][0] is None:
             following.insert(0, body.pop()[1].as_string())
         own, next_comments = _split_comments("".join(following))

@@ -88,7 +88,7 @@ def test_a_wrong_number_is_a_usage_error(run: Run, text: str) -> None:
     """It is not taken for once."""
     result = run(f"--grpcstream-repeat={text}", ".")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*Invalid repeat '{text}' from the option --grpcstream-repeat; valid is a number *"])
+    result.stderr.fnmatch_lines([f"*Invalid repeat '{text}' from the option --grpcstream-repeat; expected a number *"])
 
 
 @either_way
