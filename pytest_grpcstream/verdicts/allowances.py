@@ -35,7 +35,7 @@ def excuse(run: Run, item: pytest.Item, failed: Exception) -> Mismatch | None:
         or not run.capabilities(kept, run.kind_of(item)).working_exchanges
     ):
         return None
-    return _withdrawn(item, failed) or _alarmed(item, failed)
+    return _not_processed(item, failed) or _enhance_your_calm(item, failed)
 
 
 def _crowded(run: Run, item: pytest.Item, failed: Exception) -> ConcurrencyLimited | None:
@@ -57,18 +57,18 @@ def _crowded(run: Run, item: pytest.Item, failed: Exception) -> ConcurrencyLimit
     return ConcurrencyLimited(late.expected, seen, late.stream)
 
 
-def _withdrawn(item: pytest.Item, failed: Mismatch) -> NotProcessed | None:
+def _not_processed(item: pytest.Item, failed: Mismatch) -> NotProcessed | None:
     """Whether a call of the test was not taken, because the server ended the connection in peace."""
-    found = next(((stream, why) for stream in streams_of(item) if (why := stream.withdrawn)), None)
+    found = next(((stream, why) for stream in streams_of(item) if (why := stream.not_processed)), None)
     if found is None:
         return None
     stream, why = found
     return NotProcessed(failed.expected, f"{failed.actual}; one call was not taken, to be sent again: {why}", stream)
 
 
-def _alarmed(item: pytest.Item, failed: Mismatch) -> EnhanceYourCalm | None:
+def _enhance_your_calm(item: pytest.Item, failed: Mismatch) -> EnhanceYourCalm | None:
     """Whether the server ended a connection to calm the test, which had reset many streams on it."""
-    why = next((why for client in clients_of(item) if (why := client.alarmed())), None)
+    why = next((why for client in clients_of(item) if (why := client.enhance_your_calm())), None)
     if why is None:
         return None
     return EnhanceYourCalm(
