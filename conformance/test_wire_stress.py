@@ -77,7 +77,7 @@ def in_batches(connection: Connection, count: int, send: Callable[[int], None], 
         with connection.corked():
             for number in range(start, min(count, start + batch)):
                 send(number)
-        connection.wait(lambda: connection.core.outlet.room, 1.0)
+        connection.wait(lambda: connection.can_take_data, 1.0)
 
 
 # Floods -----------------------------------------------------------------------------------------------------------

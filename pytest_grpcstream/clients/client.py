@@ -84,14 +84,14 @@ class Client(abc.ABC):
         """Start a Route."""
         return self.open("Route", metadata=metadata, deadline=deadline)
 
-    def broken(self) -> str | None:
+    def broken_off(self) -> str | None:
         """How the server broke off a connection of this client, in words, or None.
 
         A graceful end, which GOAWAY with NO_ERROR announces, is none. Only the wire client sees its connections.
         """
         return None
 
-    def alarmed(self) -> str | None:
+    def enhance_your_calm(self) -> str | None:
         """How the server ended a connection because this client had reset many streams on it, in words, or None.
 
         RFC 9113, section 10.5, lets a server take that for an attack, and answer by ENHANCE_YOUR_CALM.

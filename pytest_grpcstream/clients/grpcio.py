@@ -162,7 +162,7 @@ class LibraryStream(Stream):
             self._requests.stop()
 
     @property
-    def withdrawn(self) -> str | None:
+    def not_processed(self) -> str | None:
         """How a server that ended its connection in peace has not taken this RPC, in words, or None.
 
         All that grpcio tells is its own text, which goes with streams above the last one of a GOAWAY with NO_ERROR.
@@ -235,7 +235,7 @@ class LibraryClient(Client):
         everything = Metadata([*self._metadata, *metadata])
         return LibraryStream(self.channel, path, everything, deadline, timeout=self.timeout)
 
-    def alarmed(self) -> str | None:
+    def enhance_your_calm(self) -> str | None:
         """How the server ended a connection because many streams were reset on it, in words, or None.
 
         grpcio does not tell which streams it has reset; a client that opened fewer has reset fewer.

@@ -317,7 +317,7 @@ class Stream(abc.ABC):
         return None if self._ended is None else self._ended.status
 
     @property
-    def withdrawn(self) -> str | None:
+    def not_processed(self) -> str | None:
         """How a server that ended its connection in peace has not taken this RPC, in words, or None.
 
         An application's client sends such an RPC again on another connection, which would show less here.

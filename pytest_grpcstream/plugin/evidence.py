@@ -106,7 +106,9 @@ class EvidencePlugin:
 
 def _flow(connection: Connection) -> pcap.Flow:
     epoch = time.time() - time.monotonic()
-    chunks = [pcap.Bytes(epoch + chunk.at, chunk.sent, chunk.offset, chunk.data) for chunk in connection.tape.chunks()]
+    chunks = [
+        pcap.Bytes(epoch + chunk.at, chunk.sent, chunk.offset, chunk.data) for chunk in connection.byte_log.chunks()
+    ]
     began = time.time() - connection.timeline.elapsed
     return pcap.Flow(_port(connection.address), min([began, *(one.at for one in chunks[:1])]), chunks)
 

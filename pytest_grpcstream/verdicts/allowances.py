@@ -73,7 +73,7 @@ def _concurrency_limited(failed: Exception, circumstances: Circumstances) -> Con
 
 def _not_processed(failed: Mismatch, streams: Iterable[Stream]) -> NotProcessed | None:
     """Whether the server shut a connection down gracefully before it processed a call of the test."""
-    found = next(((stream, why) for stream in streams if (why := stream.withdrawn)), None)
+    found = next(((stream, why) for stream in streams if (why := stream.not_processed)), None)
     if found is None:
         return None
     stream, why = found
@@ -82,7 +82,7 @@ def _not_processed(failed: Mismatch, streams: Iterable[Stream]) -> NotProcessed 
 
 def _enhance_your_calm(failed: Mismatch, clients: Iterable[Client]) -> EnhanceYourCalm | None:
     """Whether the server throttled the test, which had reset many streams on one connection."""
-    why = next((why for client in clients if (why := client.alarmed())), None)
+    why = next((why for client in clients if (why := client.enhance_your_calm())), None)
     if why is None:
         return None
     actual = f"{failed.actual}; the server throttled the test (ENHANCE_YOUR_CALM): {why}"

@@ -302,7 +302,7 @@ def unharmed(client: Client, capabilities: Capabilities, what: str) -> None:
         what: what happened before, for the message.
     """
     serves(client, capabilities, what)
-    broken = client.broken()
+    broken = client.broken_off()
     fail_unless(broken is None, f"{what}, the connection goes on", broken or "", client.streams[-1])
 
 

@@ -237,9 +237,9 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
         return given_up(connection) or (stream is not None and stream.response.reset_code is not None)
 
     payload = connection.send_ping()
-    connection.wait(lambda: reacted() or payload in connection.core.pongs)
+    connection.wait(lambda: reacted() or connection.answered(payload))
     if not reacted() and not connection.wait(reacted, quiet / 4):
-        went_on = payload in connection.core.pongs
+        went_on = connection.answered(payload)
         actual = "the connection goes on" if went_on else "neither an error nor the answer to a PING"
         raise Deviation(expected, actual, stream)
 
@@ -247,10 +247,10 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
 def disturbed(connection: Connection) -> str | None:
     """How the connection ended over what was sent last, in words; None when a PING behind it is answered."""
     payload = connection.send_ping()
-    connection.wait(lambda: given_up(connection) or payload in connection.core.pongs)
+    connection.wait(lambda: given_up(connection) or connection.answered(payload))
     if given_up(connection):
         return told_of(connection)
-    return None if payload in connection.core.pongs else "a PING is not answered any more"
+    return None if connection.answered(payload) else "a PING is not answered any more"
 
 
 def each(

@@ -317,7 +317,7 @@ def test_a_connection_that_outgrew_its_tape_is_captured_from_where_that_begins(c
         for _ in range(20):
             client.list("x" * 60_000).collect()
     [connection] = client.connections
-    tape = connection.tape
+    tape = connection.byte_log
     [talk] = conversations(pcap.capture([_flow(connection)], 8 << 20)[0])
     assert tape.bytes_received > (1 << 20) >= len(tape.received())
     assert talk.sent[False] == tape.received()

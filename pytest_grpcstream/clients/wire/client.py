@@ -223,14 +223,16 @@ class WireClient(Client):
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
         return self.open(path, metadata=metadata, deadline=deadline)
 
-    def broken(self) -> str | None:
+    def broken_off(self) -> str | None:
         """How the server broke off a connection of this client, in words, or None."""
-        return next((why for one in self.connections if (why := one.broken) is not None), None)
+        return next((why for one in self.connections if (why := one.broken_off) is not None), None)
 
-    def alarmed(self) -> str | None:
+    def enhance_your_calm(self) -> str | None:
         """How the server ended a connection because many streams were reset on it, in words, or None."""
-        own = next((why for one in self.connections if (why := one.alarmed) is not None), None)
-        return own or next((why for client in self.descendants if (why := client.alarmed()) is not None), None)
+        own = next((why for one in self.connections if (why := one.enhance_your_calm) is not None), None)
+        return own or next(
+            (why for client in self.descendants if (why := client.enhance_your_calm()) is not None), None
+        )
 
     def _disconnect(self) -> None:
         for client in self.descendants:

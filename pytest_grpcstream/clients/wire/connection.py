@@ -121,9 +121,9 @@ class Connection:
         return self.core.violations
 
     @property
-    def tape(self) -> ByteLog:
+    def byte_log(self) -> ByteLog:
         """The newest bytes of both directions."""
-        return self.core.tape
+        return self.core.byte_log
 
     @property
     def server_settings(self) -> Mapping[int, int]:
@@ -141,7 +141,7 @@ class Connection:
         return self.core.closed
 
     @property
-    def broken(self) -> str | None:
+    def broken_off(self) -> str | None:
         """How the server broke the connection off, in words: by a GOAWAY with an error, or without any GOAWAY."""
         errors = [str(one) for one in self.goaways if one.code != ErrorCode.NO_ERROR]
         if errors or (self.closed is not None and self.closed.by_server and not self.goaways):
@@ -149,7 +149,7 @@ class Connection:
         return None
 
     @property
-    def alarmed(self) -> str | None:
+    def enhance_your_calm(self) -> str | None:
         """How the server calmed this client, which had reset many streams (RFC 9113, section 10.5), or None."""
         calming = [str(one) for one in self.goaways if one.code == ErrorCode.ENHANCE_YOUR_CALM]
         return calming[-1] if calming and self.core.resets >= MANY_RESETS else None
@@ -173,6 +173,21 @@ class Connection:
     def usable(self) -> bool:
         """Whether streams can be opened: the connection is open, no GOAWAY came, and identifiers are left."""
         return self.closed is None and not self.core.goaways and self.core.next_id <= ID_MASK
+
+    @property
+    def can_take_data(self) -> bool:
+        """Whether the send buffer has room for more DATA: the server reads about as fast as this client writes."""
+        return self.core.outlet.room
+
+    @property
+    def stream_ids(self) -> tuple[int, ...]:
+        """The identifiers of the streams that were opened and not yet closed by this client."""
+        return tuple(self.core.exchanges)
+
+    @property
+    def acknowledged_settings(self) -> int:
+        """How many SETTINGS frames of this client the server has acknowledged."""
+        return self.core.own.acknowledged
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
@@ -238,6 +253,10 @@ class Connection:
                 core.pings[opaque] = core.marks
             core.emit(FrameType.PING, Flag.ACK if ack else 0, 0, opaque, opaque)
         return opaque
+
+    def answered(self, payload: bytes) -> bool:
+        """Whether the server has answered the newest PING with these 8 bytes."""
+        return payload in self.core.pongs
 
     def send_settings(self, settings: SettingPairs = (), *, ack: bool = False) -> None:
         """Send a SETTINGS frame; `await_settings_ack` waits for its acknowledgement.

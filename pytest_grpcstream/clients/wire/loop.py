@@ -164,7 +164,7 @@ class Loop:
         core = self._core
         at = time.monotonic()
         with core.changed:
-            core.tape.add(False, chunk, at)
+            core.byte_log.add(False, chunk, at)
             core.outlet.cork()
             try:
                 self._reader.feed(chunk, at)

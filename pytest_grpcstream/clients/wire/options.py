@@ -32,7 +32,7 @@ class WireOptions:
         enforce_deadlines: whether this client ends an RPC whose deadline passed; without it only the server does.
         obey_stream_limit: whether opening a stream waits for the server's SETTINGS_MAX_CONCURRENT_STREAMS.
         buffer: bytes of the largest message that is taken, and of unread messages that one stream may hold.
-        tape: bytes of each direction that `Connection.tape` keeps.
+        byte_log: bytes of each direction that `Connection.byte_log` keeps.
         on_bytes: called with every chunk that is sent or received.
         hidden: names of fields whose values no timeline shows; they are sent as never to be indexed.
     """
@@ -48,7 +48,7 @@ class WireOptions:
     enforce_deadlines: bool = True
     obey_stream_limit: bool = True
     buffer: int = BUFFER
-    tape: int = KEPT
+    byte_log: int = KEPT
     on_bytes: OnBytes | None = field(default=None, repr=False)
     hidden: Collection[bytes] = ()
 

@@ -94,8 +94,8 @@ class ConnectionState:
         self.options = options
         self.timeline = WireTimeline(options.hidden, head=_HEAD, tail=_TAIL)
         self.violations = Violations()
-        self.tape = ByteLog(options.tape, options.on_bytes)
-        self.outlet = SendBuffer(transport, self.tape, wake)
+        self.byte_log = ByteLog(options.byte_log, options.on_bytes)
+        self.outlet = SendBuffer(transport, self.byte_log, wake)
         self.encoder = Encoder()
         self.own = OwnSettings()
         self.server = ServerSettings()

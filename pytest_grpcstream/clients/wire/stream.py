@@ -105,7 +105,7 @@ class WireStream(Stream):
         return None if self._reception.ended is None else self._reception.ended.origin
 
     @property
-    def withdrawn(self) -> str | None:
+    def not_processed(self) -> str | None:
         """How a server that ended its connection in peace has not taken this RPC, in words, or None.
 
         That is a stream above the last one of a GOAWAY with NO_ERROR, or refused after it, on which nothing came (RFC

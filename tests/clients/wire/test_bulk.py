@@ -38,7 +38,7 @@ def _stream_many(peer: Peer) -> None:
 def test_a_long_stream_is_read_in_flat_memory(connected: Connect) -> None:
     """Thousands of messages leave nothing behind but the events that a timeline keeps."""
     with scripted(_stream_many) as address:
-        client = connected(address, tape=0)
+        client = connected(address, byte_log=0)
         with client.list("x", 1) as stream:
             count = len(stream.take(5000))
             tracemalloc.start()
@@ -56,10 +56,10 @@ def test_a_long_stream_is_read_in_flat_memory(connected: Connect) -> None:
 def test_windows_are_given_back_by_halves(connected: Connect) -> None:
     """One WINDOW_UPDATE is sent for half a window of what was read, not for every message."""
     with scripted(_stream_many) as address:
-        client = connected(address, tape=1 << 22)
+        client = connected(address, byte_log=1 << 22)
         with client.list("x", 1) as stream:
             assert stream.end().ok
-        sent = client.connection.tape.sent()
+        sent = client.connection.byte_log.sent()
         updates = sent.count(b"\x00\x00\x04\x08\x00")
         assert updates <= 2 * (COUNT * len(MESSAGE) // 32_767 + 1)
         assert not client.connection.violations

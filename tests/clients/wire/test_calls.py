@@ -182,7 +182,7 @@ def test_leaving_a_stream_gives_its_place_back(stack: tuple[str, str], connected
             stream.send("n", number)
             assert stream.recv() == ("n", 0)
     client.connect()
-    assert client.connection.core.exchanges == {}
+    assert client.connection.stream_ids == ()
     assert len(client.connections) == 1
 
 

@@ -222,8 +222,8 @@ def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connec
         ended = excluded.await_end()
         assert (ended.origin, ended.status.code) == (Origin.GOAWAY, Code.UNAVAILABLE)
         assert "max_age" in ended.status.message
-        assert excluded.withdrawn == "GOAWAY with NO_ERROR b'max_age', last stream 1"
-        assert kept.withdrawn is None
+        assert excluded.not_processed == "GOAWAY with NO_ERROR b'max_age', last stream 1"
+        assert kept.not_processed is None
         goaway = client.connection.await_goaway()
         assert goaway is not None
         assert (goaway.last_stream_id, goaway.code, goaway.debug) == (1, 0, b"max_age")
@@ -271,7 +271,7 @@ def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(
             stream.close_send()
             assert stream.end().ok
         assert len(client.connections) == 2
-        assert first.withdrawn is None
+        assert first.not_processed is None
 
 
 @pytest.mark.parametrize(
@@ -290,11 +290,11 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
         client = connected(address)
         _, excluded = client.route(), client.route()
         assert excluded.await_end().origin is Origin.GOAWAY
-        assert excluded.withdrawn is None
+        assert excluded.not_processed is None
 
 
 @pytest.mark.parametrize(
-    ("resets", "code", "alarmed"),
+    ("resets", "code", "enhance_your_calm"),
     [
         (MANY_RESETS, ErrorCode.ENHANCE_YOUR_CALM, True),
         (MANY_RESETS - 1, ErrorCode.ENHANCE_YOUR_CALM, False),
@@ -302,7 +302,7 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
     ],
     ids=["many resets", "few resets", "another code"],
 )
-def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: int, alarmed: bool) -> None:
+def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: int, enhance_your_calm: bool) -> None:
     """RFC 9113, section 10.5: ENHANCE_YOUR_CALM behind many resets is the server's choice, and any other end is not."""
 
     def script(peer: Peer) -> None:
@@ -317,5 +317,5 @@ def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: i
             for _ in range(resets):
                 storm.route().reset()
             assert storm.connection.wait(lambda: bool(storm.connection.goaways))
-            assert (client.alarmed() is not None) == alarmed
-            assert client.alarmed() == storm.alarmed()
+            assert (client.enhance_your_calm() is not None) == enhance_your_calm
+            assert client.enhance_your_calm() == storm.enhance_your_calm()

@@ -182,7 +182,7 @@ def test_the_tape_has_both_directions(grpcio_address: str, connected: Connect) -
     client = connected(grpcio_address, on_bytes=chunks.append)
     client.list("tape", 2).collect()
     client.close()
-    tape = client.connection.tape
+    tape = client.connection.byte_log
     assert tape.sent().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert framed(Point("tape", 2)) in tape.sent()
     assert tape.received()[3] == FrameType.SETTINGS
