@@ -16,10 +16,10 @@ from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
 from pytest_grpcstream.clients.wire.stream import WireStream
 from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import Metadata, MetadataValue, Point
-from pytest_grpcstream.wire.chunking import Cut, one_each
+from pytest_grpcstream.wire.chunking import Chunking, one_each
+from pytest_grpcstream.wire.dialing import default_authority, server_name
 from pytest_grpcstream.wire.fields import Headers, encode_metadata, request_headers, timeout_text
 from pytest_grpcstream.wire.records import WireTimeline
-from pytest_grpcstream.wire.transport import default_authority, server_name
 
 _OPTIONS: Final = WireOptions()
 
@@ -38,7 +38,7 @@ class WireClient(Client):
             the address, ``localhost`` for a unix socket.
         metadata: sent with every RPC. No timeline shows the values, because they may be secret.
         options: how the connection differs from a plain one.
-        cut: how messages are cut into DATA frames.
+        chunking: how messages are split into DATA frames.
         padding: bytes of padding in every DATA frame, None for no PADDED flag.
 
     Attributes:
@@ -57,7 +57,7 @@ class WireClient(Client):
         authority: str | None = None,
         metadata: Iterable[tuple[str, MetadataValue]] = (),
         options: WireOptions = _OPTIONS,
-        cut: Cut = one_each,
+        chunking: Chunking = one_each,
         padding: int | None = None,
     ) -> None:
         super().__init__(timeout=timeout)
@@ -67,7 +67,7 @@ class WireClient(Client):
         self.metadata = Metadata(metadata)
         secret = {name for name, _ in encode_metadata(self.metadata)}
         self.options = dataclasses.replace(options, hidden=secret.union(options.hidden))
-        self.cut = cut
+        self.chunking = chunking
         self.padding = padding
         self.connections: list[Connection] = []
         self.descendants: list[WireClient] = []
@@ -106,10 +106,10 @@ class WireClient(Client):
 
         Arguments:
             options: fields of `WireOptions` that differ, such as ``settings={SettingCode.INITIAL_WINDOW_SIZE: 0}``,
-                or ``cut``, ``padding``, ``timeout``, ``authority``.
+                or ``chunking``, ``padding``, ``timeout``, ``authority``.
         """
         arguments: dict[str, Any] = {
-            name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "cut", "padding")
+            name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "chunking", "padding")
         }
         client = type(self)(
             self.address,
@@ -181,7 +181,7 @@ class WireClient(Client):
             headers=headers,
             timeout=self.timeout,
             deadline=deadline,
-            cut=self.cut,
+            chunking=self.chunking,
             padding=self.padding,
             stream_id=stream_id,
             end_stream=end_stream,
