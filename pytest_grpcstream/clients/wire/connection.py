@@ -28,10 +28,7 @@ from pytest_grpcstream.wire.codes import ErrorCode
 from pytest_grpcstream.wire.dialing import dial
 from pytest_grpcstream.wire.fields import Headers
 from pytest_grpcstream.wire.frame_reader import FrameReader
-from pytest_grpcstream.wire.frames import (
-    DEFAULT_WINDOW,
-    SettingPairs,
-)
+from pytest_grpcstream.wire.frames import DEFAULT_WINDOW, SettingPairs
 from pytest_grpcstream.wire.records import FrameRecord, WireTimeline
 from pytest_grpcstream.wire.rules import Violations
 
@@ -43,7 +40,7 @@ class UsedUpError(Exception):
 
 
 class Connection:
-    """A connection to a server.
+    """An HTTP/2 connection to a server, with a thread of its own.
 
     Arguments:
         address: ``host:port``, ``[::1]:port`` or ``unix:path``.
@@ -135,7 +132,7 @@ class Connection:
 
     @property
     def broken_off(self) -> str | None:
-        """How the server broke the connection off, in words: by a GOAWAY with an error, or without any GOAWAY."""
+        """How the server broke the connection off, in words: by GOAWAY with an error, or without GOAWAY; or None."""
         errors = [str(one) for one in self.goaways if one.code != ErrorCode.NO_ERROR]
         if errors or (self.closed is not None and self.closed.by_server and not self.goaways):
             return ", then ".join([*errors[-1:], *([self.closed.reason] if self.closed else [])])
@@ -143,13 +140,13 @@ class Connection:
 
     @property
     def enhance_your_calm(self) -> str | None:
-        """How the server calmed this client, which had reset many streams (RFC 9113, section 10.5), or None."""
+        """The GOAWAY with ENHANCE_YOUR_CALM after many resets (RFC 9113, section 10.5), in words, or None."""
         calming = [str(one) for one in self.goaways if one.code == ErrorCode.ENHANCE_YOUR_CALM]
         return calming[-1] if calming and self._state.resets >= MANY_RESETS else None
 
     @property
     def crash(self) -> BaseException | None:
-        """What ended the connection's thread if that was a mistake of this client, None otherwise."""
+        """The exception that ended the connection's thread: a bug of this client; None otherwise."""
         return self._loop.crash
 
     @property
@@ -174,20 +171,15 @@ class Connection:
 
     @property
     def stream_ids(self) -> tuple[int, ...]:
-        """The identifiers of the streams that were opened and not yet closed by this client."""
+        """The identifiers of the streams that were opened and that the test has not left."""
         return self._state.streams.ids
-
-    @property
-    def acknowledged_settings(self) -> int:
-        """How many SETTINGS frames of this client the server has acknowledged."""
-        return self._state.barrier.settings_acknowledged
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
     def wait(self, predicate: Callable[[], object], timeout: float | None = None) -> bool:
-        """Wait until ``predicate`` is true, which is asked again after everything that happens on the connection.
+        """Wait until ``predicate`` is true; it is checked again after everything that happens on the connection.
 
-        Returns whether it became true within ``timeout`` seconds, and before the connection was lost.
+        Returns whether it became true within ``timeout`` seconds and before the connection was lost.
         """
         state = self._state
         with state.changed:
@@ -198,34 +190,34 @@ class Connection:
         return self.timeout if timeout is None else timeout
 
     def await_goaway(self, timeout: float | None = None) -> Goaway | None:
-        """The newest GOAWAY of the server; waits for the first one, None when none came in time."""
+        """The newest GOAWAY of the server; waits for the first one, None if none came in time."""
         self.wait(lambda: self._state.goaways, timeout)
         return self._state.goaways[-1] if self._state.goaways else None
 
     def await_close(self, timeout: float | None = None) -> Closed | None:
-        """How the connection ended; None when it did not within ``timeout`` seconds."""
+        """How the connection ended; None if it did not within ``timeout`` seconds."""
         self.wait(lambda: False, timeout)
         return self._state.closed
 
     def await_settings_ack(self, timeout: float | None = None) -> bool:
-        """Wait until the server has acknowledged every SETTINGS frame that was sent; False when it did not in time."""
+        """Wait until the server has acknowledged every SETTINGS frame that was sent; False if it did not in time."""
         return self.wait(lambda: self._state.barrier.settings_in_force, timeout)
 
     def watch(self, seconds: float) -> tuple[FrameRecord, ...]:
-        """Let time pass and return the frames that the server sent in it, as far as the timeline keeps them."""
+        """Wait and return the frames that the server sent meanwhile, as far as the timeline keeps them."""
         began = time.monotonic()
         self.wait(lambda: False, seconds)
         rest = seconds - (time.monotonic() - began)
-        if rest > 0:  # the connection is lost: nothing more can come, but the time is still the caller's
+        if rest > 0:  # the connection is lost, but the caller still gets the whole time
             time.sleep(rest)
         return tuple(one for one in self.frames if not one.sent and one.at >= began)
 
     # Frames of the connection -----------------------------------------------------------------------------------
 
     def ping(self, payload: bytes | None = None, timeout: float | None = None) -> float | None:
-        """Send a PING and wait for its answer: seconds until it came, None when it did not in time.
+        """Send a PING and wait for its answer: seconds until it came, None if it did not in time.
 
-        What the server sends on a stream after this answer it sent knowing everything that was sent before the PING.
+        The answer proves that the server has read everything that was sent before the PING.
         """
         opaque = self.send_ping(payload)
         began = time.monotonic()
@@ -236,7 +228,7 @@ class Connection:
         return None if answered is None else max(0.0, answered - began)
 
     def send_ping(self, payload: bytes | None = None, *, ack: bool = False) -> bytes:
-        """Send a PING with these 8 bytes, or ones of its own, and return them. Nobody waits for the answer."""
+        """Send a PING with these 8 bytes, None for new ones, and return them without waiting for the answer."""
         with self._state.changed:
             self._pings += 1
             opaque = self._pings.to_bytes(8, "big") if payload is None else payload
@@ -250,7 +242,7 @@ class Connection:
     def send_settings(self, settings: SettingPairs = (), *, ack: bool = False) -> None:
         """Send a SETTINGS frame; `await_settings_ack` waits for its acknowledgement.
 
-        What it says is in force for this client's own judgement of the server, see `OwnSettings`.
+        From now on this client holds the server to it, see `OwnSettings`.
         """
         pairs = tuple(settings.items() if isinstance(settings, Mapping) else settings)
         with self._state.changed:
@@ -262,11 +254,11 @@ class Connection:
             self._state.send_goaway(code, last_stream_id=last_stream_id, debug=debug)
 
     def send_frame(self, kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> None:
-        """Send a frame of any type exactly as given. This client's own state does not change by it.
+        """Send a frame of any type exactly as given, without a change of this client's own state.
 
-        Only DATA counts against the windows, as it does for a server that gives back every byte which it has taken
-        (RFC 9113, section 6.9.1). What the server answers on ``stream_id`` is recorded in the connection's timeline. To
-        open a stream with any headers or header block use `WireClient.open`.
+        Only DATA counts against the windows, as it does for a server, which gives back every byte that it has read (RFC
+        9113, section 6.9.1). The connection's timeline records what the server answers on ``stream_id``. Use
+        `WireClient.open` to open a stream with any headers or header block.
         """
         with self._state.changed:
             self._state.send_raw_frame(kind, flags, stream_id, payload)
@@ -279,7 +271,7 @@ class Connection:
 
     @contextlib.contextmanager
     def corked(self) -> Iterator[None]:
-        """Hold back everything that is sent inside the ``with`` block, and send it in one write at its end."""
+        """Hold back everything that is sent inside the ``with`` block and send it in one write at the end."""
         with self._state.changed:
             self._state.send_buffer.cork()
         try:
@@ -291,7 +283,7 @@ class Connection:
     # Windows ----------------------------------------------------------------------------------------------------
 
     def hold_window(self) -> None:
-        """Give nothing back of the connection's window from now on; what has been given stays."""
+        """Send no WINDOW_UPDATE for the connection from now on; the current window stays."""
         with self._state.changed:
             self._state.window.hold()
 
@@ -301,7 +293,7 @@ class Connection:
             self._state.open_window(count)
 
     def release_window(self) -> None:
-        """Give back what arrived on the connection again, also what was held back."""
+        """Give back what arrives on the connection again, including what arrived while the window was held."""
         with self._state.changed:
             self._state.window.release()
             self._state.give_back_connection()
@@ -323,18 +315,17 @@ class Connection:
         """Open a stream with these request headers.
 
         Arguments:
-            deadline: seconds after which this client ends the RPC; ``grpc-timeout`` belongs into the headers.
-            stream_id: an identifier in place of the next odd one.
+            deadline: seconds after which this client ends the RPC; ``grpc-timeout`` is one of the headers.
+            stream_id: an identifier instead of the next odd one.
             end_stream: whether HEADERS has END_STREAM, so that the request has no message.
-            hold_window: whether the stream's window is not given back, None for what the options say.
+            hold_window: whether the stream's window is held, see `WireStream.hold_window`; None for the option.
             shape: how the header block goes on the wire.
-            anyway: whether it is opened on a connection that takes no more streams, too.
+            anyway: whether to open it even on a connection that accepts no more streams.
 
         Raises:
-            UsedUpError: the connection takes no more streams.
-            OperationTimeout: as many streams as the server allows are open, and none ended in time; as
-                `ConcurrencyLimited` where
-                the server allows fewer than RFC 9113 advises.
+            UsedUpError: the connection accepts no more streams.
+            OperationTimeout: as many streams as the server allows are open, and none ended in time.
+            ConcurrencyLimited: likewise, and the server allows fewer than RFC 9113 advises.
         """
         state = self._state
         with state.changed:
@@ -353,7 +344,7 @@ class Connection:
 
         def free() -> bool:
             if not anyway and not self.usable:
-                # Asked under the lock: another thread may have read a GOAWAY since the connection was chosen.
+                # Checked under the lock: a GOAWAY may have come since the connection was chosen.
                 raise UsedUpError
             limit = state.server_settings.max_streams
             return not self.options.obey_stream_limit or limit is None or state.streams.open_count < limit
@@ -369,14 +360,14 @@ class Connection:
     # The end ----------------------------------------------------------------------------------------------------
 
     def shut_write(self) -> None:
-        """Half-close TCP: the server sees that nothing more comes, and can still be read."""
+        """Half-close TCP with a FIN; what the server sends is still read."""
         with self._state.changed:
             self._state.timeline.add("client", "FIN", "nothing more is sent")
             self._state.send_buffer.shut_down()
             self._transport.shut_write()
 
     def drop(self) -> None:
-        """Close TCP with a FIN, without GOAWAY and without TLS's goodbye."""
+        """Close TCP with a FIN, without GOAWAY and without TLS's close_notify."""
         self._leave("this client closed TCP", self._transport.drop)
 
     def reset(self) -> None:
@@ -384,7 +375,7 @@ class Connection:
         self._leave("this client reset TCP", self._transport.reset)
 
     def close(self) -> None:
-        """End the connection politely, with GOAWAY, and its thread. Calling it twice is fine."""
+        """Send GOAWAY, close the connection and end its thread. Calling it twice is fine."""
         state = self._state
         with state.changed:
             if state.closed is None and state.server_settings.received:
