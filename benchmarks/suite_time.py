@@ -1,7 +1,7 @@
 """Measure how long the whole suite takes on the reference server, over both clients and over each alone.
 
-``python benchmarks/suite_time.py`` starts pytest as a user does, in an empty folder, and takes the time from the start
-of the process to its end, which includes starting and ending the reference server.
+``python benchmarks/suite_time.py`` starts pytest as a user does, in an empty folder, and measures from the start of the
+process to its end, which includes starting and stopping the reference server.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _run(folder: str, target: str, client: str) -> tuple[float, str]:
-    """Seconds that a run takes, and its outcome in pytest's words."""
+    """Seconds that a run takes, and its outcome as pytest prints it."""
     command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider"]
     command += [f"--grpcstream-target={target}", f"--grpcstream-client={client}"]
     began = time.perf_counter()

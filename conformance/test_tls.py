@@ -13,7 +13,7 @@ from pytest_grpcstream.plugin.session import Run
 from pytest_grpcstream.targets.probe import connect
 from pytest_grpcstream.targets.probing import Capabilities
 from pytest_grpcstream.targets.security import Security
-from pytest_grpcstream.wire.transport import server_name
+from pytest_grpcstream.wire.dialing import server_name
 
 requirement = pytest.mark.grpcstream_requirement
 

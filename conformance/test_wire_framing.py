@@ -7,11 +7,11 @@ import pytest
 from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
 from pytest_grpcstream.clients.wire import Headers, Origin, SettingCode, WireClient, WireStream, chunking, framed
 from pytest_grpcstream.targets.probing import Capabilities
-from pytest_grpcstream.wire.chunking import Cut
+from pytest_grpcstream.wire.chunking import Chunking
 
 requirement = pytest.mark.grpcstream_requirement
 
-CUTS: dict[str, Cut] = {
+CUTS: dict[str, Chunking] = {
     "one byte each": chunking.every(1),
     "seven bytes each": chunking.every(7),
     "all in one": chunking.joined,
@@ -31,7 +31,7 @@ FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.
 @requirement("ORD-5", needs=("route",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 def test_route_reads_messages_however_they_are_cut(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, cut: Cut
+    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, cut: Chunking
 ) -> None:
     with grpcstream_wire.route() as stream:
         stream.send_together(THREE, cut)
@@ -43,7 +43,7 @@ def test_route_reads_messages_however_they_are_cut(
 
 @requirement("ORD-5", needs=("echo", "record"))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Cut) -> None:
+def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Chunking) -> None:
     texts = ["first", "second " * 5, ""]
     with grpcstream_wire.record() as stream:
         stream.send_together([Point(f"!echo {text}", 1) for text in texts], cut)
@@ -240,7 +240,7 @@ def test_a_list_without_a_request_is_an_error(grpcstream_wire: WireClient) -> No
 
 @requirement("CARD-2", needs=("list",))
 @pytest.mark.parametrize("cut", [chunking.one_each, chunking.joined], ids=["two frames", "one frame"])
-def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Cut) -> None:
+def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Chunking) -> None:
     with grpcstream_wire.open("List") as stream:
         stream.send_together([Point("first", 1), Point("second", 50)], cut, end_stream=True)
         points = stream.collect()

@@ -1,4 +1,4 @@
-"""Runs exchanges at the same time, each in a thread of its own."""
+"""Runs jobs at the same time, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 def together(jobs: Iterable[Callable[[], object]]) -> None:
-    """Run all jobs at once, wait for every one, then raise what the first one in order raised, if any did.
+    """Run all jobs at once, wait for all of them, then raise the exception of the first job in order that raised one.
 
-    Each job must have a time limit of its own; every operation on a stream has.
+    Each job must have a time limit of its own, as every operation on a stream has.
     """
     waiting = list(jobs)
     with ThreadPoolExecutor(len(waiting), thread_name_prefix="grpcstream-job") as pool:

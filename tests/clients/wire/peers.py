@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeAlias
 from hpack import Decoder, Encoder
 
 from clients.wire.services import response
+from pytest_grpcstream.clients.wire import framed
 from pytest_grpcstream.wire.frames import HEADER, PREFACE, Flag, FrameType, frame, settings_payload
-from pytest_grpcstream.wire.length_prefixed import framed
 
 HEADERS: list[tuple[str, str]] = [(":status", "200"), ("content-type", "application/grpc")]
 OK: list[tuple[str, str]] = [("grpc-status", "0")]

@@ -252,9 +252,9 @@ def test_nothing_listening_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "host:port", "[::1]:"])
-def test_an_address_that_is_none_is_one_clear_error(address: str) -> None:
-    """What is no address is told so, with the forms that are."""
-    with WireClient(address) as client, pytest.raises(TargetError, match="is no address: use host:port"):
+def test_a_malformed_address_is_one_clear_error(address: str) -> None:
+    """The error names the forms that are valid."""
+    with WireClient(address) as client, pytest.raises(TargetError, match="is not an address: use host:port"):
         client.connect()
 
 

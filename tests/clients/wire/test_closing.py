@@ -85,7 +85,7 @@ def test_a_half_closed_tcp_connection_can_still_be_read(connected: Connect) -> N
     with scripted(script) as address:
         client = connected(address)
         with client.list("x", 3) as stream:
-            stream.connection.wait(lambda: stream.connection.acknowledged_settings)
+            assert stream.connection.await_settings_ack()
             stream.connection.shut_write()
             assert len(stream.collect()) == 3
             assert stream.status is not None

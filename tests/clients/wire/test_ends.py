@@ -81,10 +81,10 @@ def test_a_reset_is_mapped_as_grpc_says(connected: Connect, code: int, status: C
 @pytest.mark.parametrize(("passed", "code"), [(True, Code.DEADLINE_EXCEEDED), (False, Code.CANCELLED)])
 def test_a_reset_after_the_deadline_is_an_expired_deadline(passed: bool, code: Code) -> None:
     """CANCEL of a server that was faster than this client's own clock is DEADLINE_EXCEEDED, and still made up."""
-    reception = ResponseState(lambda *_: None, frozenset(), 1000)
-    reception.reset(ErrorCode.CANCEL, 1.0, deadline_passed=passed)
-    assert reception.ended is not None
-    assert (reception.ended.status.code, reception.ended.origin) == (code, Origin.RST_STREAM)
+    response = ResponseState(lambda *_: None, frozenset(), 1000)
+    response.take_reset(ErrorCode.CANCEL, 1.0, deadline_passed=passed)
+    assert response.ended is not None
+    assert (response.ended.status.code, response.ended.origin) == (code, Origin.RST_STREAM)
 
 
 def test_an_expired_deadline_resets_the_stream(connected: Connect) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream.clients.wire import Headers, timeout_text
+from pytest_grpcstream.clients.wire import Headers, framed, timeout_text
+from pytest_grpcstream.wire.dialing import default_authority, server_name
 from pytest_grpcstream.wire.fields import (
     decode_binary,
     decode_message,
@@ -22,8 +23,7 @@ from pytest_grpcstream.wire.frames import (
     settings_payload,
     type_name,
 )
-from pytest_grpcstream.wire.length_prefixed import Assembler, MessageTooLargeError, framed
-from pytest_grpcstream.wire.transport import default_authority, server_name
+from pytest_grpcstream.wire.length_prefixed import Assembler, MessageTooLargeError
 
 
 @pytest.mark.parametrize(

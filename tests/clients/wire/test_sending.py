@@ -18,12 +18,12 @@ from pytest_grpcstream.clients.wire import (
 )
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import EOF, Point
-from pytest_grpcstream.wire.chunking import Cut
+from pytest_grpcstream.wire.chunking import Chunking
 
 Connect = Callable[..., WireClient]
 
 POINTS = [Point("first", 1), Point("second", 2), Point("third", 3)]
-CUTS: dict[str, Cut] = {
+CUTS: dict[str, Chunking] = {
     "one_each": chunking.one_each,
     "joined": chunking.joined,
     "every byte": chunking.every(1),
@@ -53,7 +53,7 @@ def test_every_cut_means_the_same_to_a_server(stack: tuple[str, str], connected:
 def test_a_cut_of_the_client_shapes_ordinary_sends(connected: Connect) -> None:
     """A client with a cut of its own sends every message in that shape."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=chunking.every(3)).route() as stream:
+    with scripted(recorder) as address, connected(address, chunking=chunking.every(3)).route() as stream:
         stream.send("abc", 1)
         stream.close_send()
         stream.end()
@@ -80,7 +80,7 @@ def test_cuts_yield_exactly_the_payloads_they_promise() -> None:
 def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> None:
     """An empty payload becomes an empty DATA frame without END_STREAM."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=chunking.spaced()).record() as stream:
+    with scripted(recorder) as address, connected(address, chunking=chunking.spaced()).record() as stream:
         stream.send("a", 1)
         stream.close_send()
         stream.end()
@@ -90,7 +90,7 @@ def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> 
 
 def test_grpcio_ignores_empty_data_frames(grpcio_address: str, connected: Connect) -> None:
     """Empty DATA frames between messages are no messages and no end."""
-    with connected(grpcio_address, cut=chunking.spaced()).record() as stream:
+    with connected(grpcio_address, chunking=chunking.spaced()).record() as stream:
         for number in range(5):
             stream.send("x", number)
         assert stream.close_and_recv() == ("5", 5)
