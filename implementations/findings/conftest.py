@@ -26,7 +26,7 @@ HEAD: Final = """\
 # Findings, each in its smallest test
 
 Each [finding](../findings.md), reduced to a test of a few lines with the
-[wire client](../writing-tests.md#every-frame-in-your-hands). The test says what is right. The timeline is that of the
+[wire client](../writing-tests.md#control-every-frame). The test says what is right. The timeline is that of the
 connection on which it failed: `->` is what the client sent, `<-` what the server or the proxy sent, `>` marks the last
 event. A proxy has the bundled reference as its upstream server. A `shut` client has a window of 0 for responses.
 
