@@ -1,6 +1,6 @@
 """Measure what the plugin costs a pytest run that does not use it.
 
-``python benchmarks/idle_plugin.py`` runs one trivial test repeatedly, alternating between the installed plugin and
+``python benchmarks/idle_plugin.py`` runs one trivial test repeatedly, alternately with the installed plugin and with
 ``-p no:grpcstream``, and measures how long importing the plugin takes after importing pytest.
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what the idle plugin costs a pytest run")
     parser.add_argument("--runs", type=int, default=20, help="Runs of each kind (default: %(default)s)")
     runs = parser.parse_args().runs
-    print(f"One trivial test, {runs} runs with and without the plugin by turns.\n{machine()}\n")
+    print(f"One trivial test, {runs} runs with and without the plugin alternately.\n{machine()}\n")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "test_trivial.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
         _run(folder)  # writes the bytecode that the other runs read

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="Runs over each client (default: %(default)s)")
     parser.add_argument("--target", default="reference", help="Target of the runs (default: %(default)s)")
     options = parser.parse_args()
-    print(f"The whole suite on {options.target}, {options.runs} runs over each client by turns.\n{machine()}\n")
+    print(f"The whole suite on {options.target}, {options.runs} runs over each client alternately.\n{machine()}\n")
     times: dict[str, list[float]] = {client: [] for client in CLIENTS}
     outcomes: dict[str, dict[str, None]] = {client: {} for client in CLIENTS}
     with tempfile.TemporaryDirectory() as folder:

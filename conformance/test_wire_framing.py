@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
-from pytest_grpcstream.clients.wire import Headers, Origin, SettingCode, WireClient, WireStream, chunking, framed
+from pytest_grpcstream.clients.wire import (
+    Chunking,
+    Headers,
+    Origin,
+    SettingCode,
+    WireClient,
+    WireStream,
+    chunking,
+    framed,
+)
 from pytest_grpcstream.targets.probing import Capabilities
-from pytest_grpcstream.wire.chunking import Chunking
 
 requirement = pytest.mark.grpcstream_requirement
 

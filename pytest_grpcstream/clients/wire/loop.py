@@ -101,9 +101,9 @@ class Loop:
                 selector.register(self._transport, events)
                 while not self._stopping and self._state.closed is None:
                     with self._state.changed:
-                        wanted = selectors.EVENT_READ | (
-                            selectors.EVENT_WRITE if self._state.send_buffer.waiting else 0
-                        )
+                        wanted = selectors.EVENT_READ
+                        if self._state.send_buffer.waiting:
+                            wanted |= selectors.EVENT_WRITE
                         pause = self._pause()
                     if wanted != events:
                         selector.modify(self._transport, wanted)

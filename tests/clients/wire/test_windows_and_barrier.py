@@ -34,9 +34,9 @@ def test_a_held_window_owes_until_it_is_released() -> None:
     assert not window.credit(10)
     window.open(4)
     assert window.remaining == 4
-    assert not window.update_due
+    assert not window.credit(0)
     window.release()
-    assert window.update_due
+    assert window.credit(0)
     assert window.give_back() == 10
     window.hold()
     assert not window.credit(10)
@@ -98,9 +98,9 @@ def test_answers_to_nothing_are_ignored() -> None:
     assert not barrier.acknowledge_settings()
     assert not barrier.has_passed(0)
     barrier.send_settings()
-    assert not barrier.settings_in_force
+    before = barrier.settings_in_force
     assert barrier.acknowledge_settings()
-    assert barrier.settings_in_force
+    assert (before, barrier.settings_in_force) == (False, True)
     assert barrier.has_passed(0)
     assert (barrier.settings_sent, barrier.settings_acknowledged) == (1, 1)
 
