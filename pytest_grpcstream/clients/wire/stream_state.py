@@ -175,7 +175,7 @@ class StreamState:
         self.end_sent = self.end_sent or end_stream
 
     def note_reset(self, code: int, mark: int) -> None:
-        """Note that RST_STREAM was sent behind a mark of the connection's `Barrier`."""
+        """Note that RST_STREAM was sent after a mark of the connection's `Barrier`."""
         self.reset_sent = code
         self.reset_mark = mark
 
