@@ -110,6 +110,10 @@ class StreamState:
             return True
         return self.end_sent and raw.ended_on is not None
 
+    def set_deadline(self, when: float) -> None:
+        """Note when the RPC is over, in seconds of `time.monotonic`."""
+        self.deadline = when
+
     # Receiving --------------------------------------------------------------------------------------------------
 
     def take_data(self, flags: int, data: bytes, start: int, stop: int, at: float) -> Part | None:
@@ -159,6 +163,10 @@ class StreamState:
     def queue(self, pieces: Sequence[Piece]) -> None:
         """Let pieces wait to be sent."""
         self.outgoing.extend(pieces)
+
+    def finish_piece(self) -> None:
+        """Note that the first of the pieces was sent completely."""
+        self.outgoing.popleft()
 
     def drop_outgoing(self) -> None:
         """Send nothing of what waits."""
