@@ -46,7 +46,7 @@ class Outcome:
     passed: int = 0
     skipped: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """All of it, for the message of a failing test."""
         wrong = [f"failed  {text}" for text in self.failed.values()]
         wrong += [f"open  {text}" for text in self.open.values()]

@@ -63,13 +63,13 @@ def judged_conformant(
 ) -> None:
     """The suite says nothing against a servicer: no failure, no warning of its own, nothing left out that it has."""
     outcome = run_suite(target, folder, *options, import_from=import_from)
-    assert outcome.code == 0, outcome.told()
-    assert not outcome.failed, outcome.told()
-    assert not outcome.open, outcome.told()
-    assert set(outcome.warned) <= GRPCIO_WARNED | warned, outcome.told()
-    assert outcome.passed > 0, outcome.told()
-    assert bool(outcome.skipped) is not whole, outcome.told()
-    assert all("not applicable" in reason for reason in outcome.skipped), outcome.told()
+    assert outcome.code == 0, outcome.summary()
+    assert not outcome.failed, outcome.summary()
+    assert not outcome.open, outcome.summary()
+    assert set(outcome.warned) <= GRPCIO_WARNED | warned, outcome.summary()
+    assert outcome.passed > 0, outcome.summary()
+    assert bool(outcome.skipped) is not whole, outcome.summary()
+    assert all("not applicable" in reason for reason in outcome.skipped), outcome.summary()
 
 
 @pytest.mark.timeout(LIMIT + 10)

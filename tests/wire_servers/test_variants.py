@@ -41,9 +41,9 @@ WARNED: Final = {
 """What a variant is warned of, because a specification says SHOULD, or because it is usual to do more."""
 
 AT_TIMES: Final = {
-    "calms-after-a-burst": {"CANCEL-3", "CANCEL-7", "CANCEL-9", "CANCEL-14", "DEADL-13", "LOAD-8"},
-    "ends-in-peace": {"LOAD-1", "LOAD-8", "ORD-7"},
-    "ends-at-once": {"DEADL-13", "LOAD-1", "LOAD-8", "ORD-7"},
+    "throttles-a-burst": {"CANCEL-3", "CANCEL-7", "CANCEL-9", "CANCEL-14", "DEADL-13", "LOAD-8"},
+    "graceful-shutdown": {"LOAD-1", "LOAD-8", "ORD-7"},
+    "abrupt-shutdown": {"DEADL-13", "LOAD-1", "LOAD-8", "ORD-7"},
 }
 """What a variant is warned of if a GOAWAY comes while many calls are being opened, or cancelled."""
 
@@ -60,11 +60,11 @@ def judged_conformant(
     outcome: Outcome, warned: Collection[str] = (), skipped: Sequence[str] = (), at_times: Collection[str] = ()
 ) -> None:
     """The suite checked everything and said nothing against a server, but for the warnings that are known."""
-    assert outcome.code == 0, outcome.told()
-    assert not outcome.failed, outcome.told()
-    assert set(outcome.warned).difference(at_times) == set(warned), outcome.told()
-    assert outcome.skipped == list(skipped), outcome.told()
-    assert outcome.passed > 0, outcome.told()
+    assert outcome.code == 0, outcome.summary()
+    assert not outcome.failed, outcome.summary()
+    assert set(outcome.warned).difference(at_times) == set(warned), outcome.summary()
+    assert outcome.skipped == list(skipped), outcome.summary()
+    assert outcome.passed > 0, outcome.summary()
 
 
 @pytest.mark.timeout(LIMIT + 10)

@@ -102,7 +102,7 @@ class ThreeStreams(Connection):
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 3}
 
 
-class EndsInPeace(Connection):
+class ShutsDownGracefully(Connection):
     """A connection ends after fifty requests, in the way that RFC 9113, section 6.8, advises."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -121,7 +121,7 @@ class EndsInPeace(Connection):
         self.drain()
 
 
-class EndsAtOnce(EndsInPeace):
+class ShutsDownAbruptly(ShutsDownGracefully):
     """The same in one GOAWAY: what comes behind the last stream that it names is passed over."""
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
@@ -136,7 +136,7 @@ class EndsAtOnce(EndsInPeace):
         self.retire()
 
 
-class CalmsAfterManyResets(Connection):
+class ThrottlesManyResets(Connection):
     """A connection whose client has reset many streams ends: RFC 9113, section 10.5; usual since CVE-2023-44487."""
 
     MOST: ClassVar = 100
@@ -157,7 +157,7 @@ class CalmsAfterManyResets(Connection):
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many resets")
 
 
-class CalmsAfterABurst(CalmsAfterManyResets):
+class ThrottlesABurst(ThrottlesManyResets):
     """The same for few resets in a very short time."""
 
     MOST: ClassVar = 20
@@ -261,10 +261,10 @@ VARIANTS: Final = {
     "wide-windows": Parts(connection=WideWindows),
     "one-stream": Parts(connection=OneStream),
     "three-streams": Parts(connection=ThreeStreams),
-    "ends-in-peace": Parts(connection=EndsInPeace),
-    "ends-at-once": Parts(connection=EndsAtOnce),
-    "calms-after-many-resets": Parts(connection=CalmsAfterManyResets),
-    "calms-after-a-burst": Parts(connection=CalmsAfterABurst),
+    "graceful-shutdown": Parts(connection=ShutsDownGracefully),
+    "abrupt-shutdown": Parts(connection=ShutsDownAbruptly),
+    "throttles-many-resets": Parts(connection=ThrottlesManyResets),
+    "throttles-a-burst": Parts(connection=ThrottlesABurst),
     "many-continuations": Parts(connection=ManyContinuations),
     "no-table": Parts(connection=NoTable),
     "noisy": Parts(connection=Noisy),
