@@ -44,7 +44,7 @@ class _InternalForEncoding(Envelopes):
 
     def check(self, flag: int, length: int) -> None:
         if flag and self.encoding not in (b"gzip", b"identity"):
-            raise StatusFault(INTERNAL, "the encoding is not known")
+            raise StatusFault(INTERNAL, "unknown encoding")
         super().check(flag, length)
 
 
@@ -257,7 +257,7 @@ class _NoChecksum(_Inflates):
         if len(message) > RECEIVE_LIMIT:
             raise StatusFault(RESOURCE_EXHAUSTED, "the message is too large")
         if not inflater.eof:
-            raise StatusFault(INTERNAL, "gzip: the message is cut off or is none")
+            raise StatusFault(INTERNAL, "gzip: the message is truncated or not gzip")
         return message
 
 

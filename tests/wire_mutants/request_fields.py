@@ -115,7 +115,7 @@ class UnknownMethodIsUnknown(Mutant, Call):
         """Check the request, with another status code."""
         known = self.stream.connection.service.knows(self.request.path)
         if not known and self.request.path.startswith(b"/proto.StreamService/"):
-            raise StatusFault(2, "this method is not known")
+            raise StatusFault(2, "unknown method")
         super().judge()
 
 

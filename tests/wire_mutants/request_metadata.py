@@ -94,7 +94,7 @@ class NoAsciiKills(Mutant, Connection):
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
         """Decode the request as ASCII."""
         if not all(value.isascii() for _, value in fields):
-            raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "no ASCII")
+            raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "not ASCII")
         super().on_request(stream_id, fields, end_stream=end_stream)
 
 
