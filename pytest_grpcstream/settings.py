@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pytest_grpcstream.capabilities import FEATURES
 from pytest_grpcstream.errors import SettingError, TargetError
+from pytest_grpcstream.targets.address import FORMS as FORMS
 
 if TYPE_CHECKING:
     from pytest_grpcstream.targets.security import Security
 
 CLIENTS: Final = ("wire", "library")
 """The clients that the suite runs over: HTTP/2 frames over a socket, and grpcio."""
-
-FORMS: Final = (
-    "host:port, [::1]:port, unix:/path, package.module:Attribute, "
-    "'exec:COMMAND --port {port}', reference or reference:aio"
-)
-"""The forms of a target, for messages."""
 
 TIMEOUT: Final = 5.0
 QUIET: Final = 0.2

@@ -10,6 +10,7 @@ import pytest
 from pytest_grpcstream.capabilities import FEATURES
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.plugin.session import Run, is_direct, is_requirement, needs_of, use_client, use_target
+from pytest_grpcstream.targets.address import parse
 
 if TYPE_CHECKING:
     import grpc
@@ -43,7 +44,7 @@ def grpcstream_target(_grpcstream_keeper: TargetSupervisor, pytestconfig: pytest
             "no target was given: use --grpcstream-target=TARGET, the ini option grpcstream_target, "
             "the marker grpcstream(target=...), or override the fixture grpcstream_target"
         )
-    return _grpcstream_keeper.named(text)
+    return _grpcstream_keeper.named(parse(text))
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +72,7 @@ def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: TargetS
     else:
         named = request.getfixturevalue("grpcstream_target")
     if isinstance(named, str):
-        named = _grpcstream_keeper.named(named)
+        named = _grpcstream_keeper.named(parse(named))
     if not isinstance(named, SupervisedTarget):
         raise TargetError(f"a target is a text or what grpcstream_serve returned, not {type(named).__name__}")
     use_target(request.node, named)

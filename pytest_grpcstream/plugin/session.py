@@ -149,11 +149,12 @@ class Run:
     @property
     def behind(self) -> SupervisedTarget | None:
         """The target behind the target, if there is one. It is reached without TLS, and with the same metadata."""
+        from pytest_grpcstream.targets.address import parse
         from pytest_grpcstream.targets.security import Security
 
         if self.settings.direct is None:
             return None
-        return self.keeper.named(self.settings.direct, Security(metadata=self.settings.security.metadata))
+        return self.keeper.named(parse(self.settings.direct), Security(metadata=self.settings.security.metadata))
 
     def _security_of(self, kept: SupervisedTarget) -> Security:
         from pytest_grpcstream.targets.security import PLAINTEXT

@@ -34,6 +34,7 @@ from pytest_grpcstream.plugin.session import (
     target_of,
 )
 from pytest_grpcstream.settings import CLIENTS
+from pytest_grpcstream.targets.address import parse
 from pytest_grpcstream.verdicts.allowances import excuse
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class SuitePlugin:
         if suite and self._run.settings.target is not None and not distributed and not config.option.collectonly:
             kept: SupervisedTarget | None = None
             try:
-                kept = self._run.keeper.named(self._run.settings.target)
+                kept = self._run.keeper.named(parse(self._run.settings.target))
                 for one in filter(None, (kept, self._run.behind)):
                     for kind in self._run.settings.clients:
                         self._run.capabilities(one, kind)

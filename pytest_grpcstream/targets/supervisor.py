@@ -142,22 +142,19 @@ class TargetSupervisor:
     def __init__(self, *, timeout: float, security: Security = PLAINTEXT) -> None:
         self._timeout = timeout
         self._security = security
-        self._named: dict[str, SupervisedTarget] = {}
+        self._named: dict[Target, SupervisedTarget] = {}
         self._served: list[SupervisedTarget] = []
 
-    def named(self, text: str, security: Security | None = None) -> SupervisedTarget:
-        """The target of that text, not yet started.
+    def named(self, target: Target, security: Security | None = None) -> SupervisedTarget:
+        """Return the supervised target; it starts at its first use.
 
         Arguments:
-            security: how it is reached, if not as the others are.
-
-        Raises:
-            TargetError: the text is no target.
+            security: How clients reach it; defaults to the security of the supervisor.
         """
-        if text not in self._named:
-            guard = self._security if security is None else security
-            self._named[text] = SupervisedTarget(parse(text), timeout=self._timeout, security=guard)
-        return self._named[text]
+        if target not in self._named:
+            chosen = self._security if security is None else security
+            self._named[target] = SupervisedTarget(target, timeout=self._timeout, security=chosen)
+        return self._named[target]
 
     def serve(self, candidate: object) -> SupervisedTarget:
         """Start a target of one's own: by its text, or a servicer object, which is served in this process.

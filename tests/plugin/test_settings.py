@@ -107,7 +107,7 @@ def test_a_target_is_told_without_the_blanks_around(read: Read) -> None:
 
 
 BAD = {
-    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not understood; a target is "),
+    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not valid; valid forms: "),
     "features": ("abort,bogus", "Invalid features 'abort,bogus' from {source}; valid is all, none, or some of abort, "),
     "client": ("grpcio", "Invalid client 'grpcio' from {source}; valid is library, wire or both"),
     "timeout": ("soon", f"Invalid timeout 'soon' from {{source}}; valid is {SECONDS}"),
@@ -175,8 +175,11 @@ def test_a_usage_error_comes_before_collection(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not understood"),
-        ("target=", "Invalid target from the option --grpcstream-target: target '' is not understood"),
+        (
+            "target=local",
+            "Invalid target from the option --grpcstream-target: target 'local' is not valid; valid forms: ",
+        ),
+        ("target=", "Invalid target from the option --grpcstream-target: target '' is not valid; valid forms: "),
         ("features=some", "Invalid features 'some' from the option --grpcstream-features; valid is all, none, or"),
         ("client=curl", "Invalid client 'curl' from the option --grpcstream-client; valid is library, wire or both"),
     ],

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from launch import servicers
-from launch.scripted import bytes_server, closed_port
-from launch.witness import Witness, command, until
 from pytest_grpcstream import TargetError
 from pytest_grpcstream.targets import supervisor
+from pytest_grpcstream.targets.address import parse
 from pytest_grpcstream.targets.supervisor import TargetSupervisor
 from pytest_grpcstream.wire.sockets import accepts
+from targets import servicers
+from targets.scripted import bytes_server, closed_port
+from targets.witness import Witness, command, until
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def kept_by() -> Iterator[TargetSupervisor]:
 
 def test_a_target_is_started_when_it_is_first_used(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Naming it starts nothing; asking where it is does."""
-    kept = kept_by.named(command(f"--witness={seen.port}"))
+    kept = kept_by.named(parse(command(f"--witness={seen.port}")))
     assert kept.gone() is None
     assert kept.output() == ""
     assert kept.address.startswith("127.0.0.1:")
@@ -36,13 +37,13 @@ def test_a_target_is_started_when_it_is_first_used(kept_by: TargetSupervisor, se
 def test_a_text_names_one_target(kept_by: TargetSupervisor) -> None:
     """However often it is named, there is one server."""
     text = command()
-    assert kept_by.named(text) is kept_by.named(text)
-    assert str(kept_by.named(text)) == text
+    assert kept_by.named(parse(text)) is kept_by.named(parse(text))
+    assert str(kept_by.named(parse(text))) == text
 
 
 def test_a_target_that_died_is_started_again_at_its_next_use(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Its death has a reason, is counted, and is over when somebody needs the target."""
-    kept = kept_by.named(command("--until-told", f"--witness={seen.port}"))
+    kept = kept_by.named(parse(command("--until-told", f"--witness={seen.port}")))
     before = kept.address
     seen.await_lives(1)
     assert kept.gone() is None
@@ -58,7 +59,7 @@ def test_a_target_that_died_is_started_again_at_its_next_use(kept_by: TargetSupe
 
 def test_a_target_that_died_unnoticed_is_started_again(kept_by: TargetSupervisor, seen: Witness) -> None:
     """Nobody has to ask for the death first."""
-    kept = kept_by.named(command("--until-told", f"--witness={seen.port}"))
+    kept = kept_by.named(parse(command("--until-told", f"--witness={seen.port}")))
     running = kept.running
     seen.await_lives(1)
     seen.tell()
@@ -69,7 +70,7 @@ def test_a_target_that_died_unnoticed_is_started_again(kept_by: TargetSupervisor
 
 def test_a_target_that_cannot_be_started_is_tried_once(kept_by: TargetSupervisor, seen: Witness) -> None:
     """The second time the same error is raised without another try."""
-    kept = kept_by.named(command("--speak=http1", f"--witness={seen.port}"))
+    kept = kept_by.named(parse(command("--speak=http1", f"--witness={seen.port}")))
     errors = []
     for _ in range(2):
         with pytest.raises(TargetError) as failed:
@@ -85,7 +86,7 @@ def test_a_given_address_that_goes_away_is_gone(kept_by: TargetSupervisor, monke
     """Nobody can start it again, and an answer is waited for only a moment."""
     monkeypatch.setattr(supervisor, "GONE", 0.2)
     with bytes_server() as address:
-        kept = kept_by.named(address)
+        kept = kept_by.named(parse(address))
         assert kept.address == address
         assert kept.gone() is None
     assert kept.gone() == f"{address} accepts no connections any more"
@@ -125,9 +126,9 @@ def test_a_served_target_ends_with_its_block(kept_by: TargetSupervisor) -> None:
 def test_a_keeper_ends_all_that_it_started(seen: Witness) -> None:
     """Also what nobody stopped, and what was named but never used is not started for it."""
     with contextlib.closing(TargetSupervisor(timeout=20)) as made:
-        made.named(command("--say=never used"))
+        made.named(parse(command("--say=never used")))
         addresses = [
-            made.named(command(f"--witness={seen.port}")).address,
+            made.named(parse(command(f"--witness={seen.port}"))).address,
             made.serve(command(f"--witness={seen.port}", "--child")).address,
             made.serve(servicers.Plain).address,
         ]
@@ -136,7 +137,7 @@ def test_a_keeper_ends_all_that_it_started(seen: Witness) -> None:
     assert [address for address in addresses if accepts(address)] == []
 
 
-def test_a_text_that_is_no_target_is_refused(kept_by: TargetSupervisor) -> None:
-    """By the same message as that of the option."""
-    with pytest.raises(TargetError, match="target 'nonsense' is not understood"):
-        kept_by.named("nonsense")
+def test_serving_an_invalid_text_is_refused(kept_by: TargetSupervisor) -> None:
+    """The message is that of the option."""
+    with pytest.raises(TargetError, match="target 'nonsense' is not valid"):
+        kept_by.serve("nonsense")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from launch import servicers
-from launch.conftest import Start
-from launch.scripted import CLOSE, RESET, bytes_server, closed_port
-from launch.test_serving import name_of
 from pytest_grpcstream import TargetError
 from pytest_grpcstream.targets.serving import serve
 from pytest_grpcstream.wire.sockets import accepts
+from targets import servicers
+from targets.conftest import Start
+from targets.scripted import CLOSE, RESET, bytes_server, closed_port
+from targets.test_servicers import name_of
 
 
 def refused(start: Start, address: str) -> str:
