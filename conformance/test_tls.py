@@ -10,9 +10,9 @@ import pytest
 from pytest_grpcstream import StreamError, TargetError, verify
 from pytest_grpcstream.clients.wire import WireClient
 from pytest_grpcstream.plugin.session import Run
-from pytest_grpcstream.targets.probe import connect
 from pytest_grpcstream.targets.probing import Capabilities
 from pytest_grpcstream.targets.security import Security
+from pytest_grpcstream.wire.sockets import connect
 from pytest_grpcstream.wire.transport import server_name
 
 requirement = pytest.mark.grpcstream_requirement

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pytest_grpcstream.capabilities import FEATURES
 from pytest_grpcstream.errors import SettingError, TargetError
-from pytest_grpcstream.targets.address import FORMS as FORMS
+from pytest_grpcstream.targets.address import FORMS as FORMS  # noqa: PLC0414 - for those that still import it from here
 
 if TYPE_CHECKING:
     from pytest_grpcstream.targets.security import Security

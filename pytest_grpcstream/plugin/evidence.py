@@ -63,7 +63,7 @@ class EvidencePlugin:
         if entry is None or is_direct(item):
             return report
         error = call.excinfo.value if call.excinfo is not None and isinstance(call.excinfo.value, Mismatch) else None
-        entry["features"] = features_of(self._run, item)
+        entry["features"] = features_of(item)
         if error is not None:
             entry["expected"], entry["actual"] = self._shown(error.expected), self._shown(error.actual)
         if entry["verdict"] in WORTH and item.nodeid not in self._known:

@@ -82,7 +82,7 @@ def _grpcstream_kept(request: pytest.FixtureRequest, _grpcstream_keeper: TargetS
 @pytest.fixture
 def grpcstream_channel(request: pytest.FixtureRequest, _grpcstream_kept: SupervisedTarget) -> Iterator[grpc.Channel]:
     """A `grpc.Channel` to the target, secured as the settings say; its connection is its own and ends with the test."""
-    with Run.of(request.config).open_channel(_grpcstream_kept) as channel:
+    with Run.of(request.config).connector.channel(_grpcstream_kept) as channel:
         yield channel
 
 
@@ -96,7 +96,7 @@ def grpcstream_client(pytestconfig: pytest.Config) -> str:
 def grpcstream_capabilities(request: pytest.FixtureRequest, _grpcstream_kept: SupervisedTarget) -> Capabilities:
     """What the target is like: its optional features, and whether its Route speaks first. Found out once per run."""
     run = Run.of(request.config)
-    return run.capabilities(_grpcstream_kept, run.kind_of(request.node))
+    return _grpcstream_kept.capabilities(run.kind_of(request.node))
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: Supervi
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = run.connect(_grpcstream_kept, run.kind_of(request.node), run.patience(request.node))
+        client = run.connector.client(_grpcstream_kept, run.kind_of(request.node), run.patience(request.node))
         clients.append(client)
         use_client(request.node, client)
         return client
@@ -136,15 +136,10 @@ def grpcstream(request: pytest.FixtureRequest, grpcstream_client: str) -> Iterat
 
 def _client(request: pytest.FixtureRequest, kind: str) -> Client:
     run = Run.of(request.config)
+    target, timeout = request.getfixturevalue("_grpcstream_kept"), run.patience(request.node)
     if kind == "wire":
-        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"), run.patience(request.node))
-    from pytest_grpcstream.clients.grpcio import LibraryClient
-
-    return LibraryClient(
-        request.getfixturevalue("grpcstream_channel"),
-        timeout=run.patience(request.node),
-        metadata=run.metadata(request.getfixturevalue("_grpcstream_kept")),
-    )
+        return run.connector.wire(target, timeout)
+    return run.connector.library(target, timeout, request.getfixturevalue("grpcstream_channel"))
 
 
 @pytest.fixture
@@ -154,7 +149,7 @@ def grpcstream_wire(request: pytest.FixtureRequest, _grpcstream_kept: Supervised
     if "wire" not in run.settings.clients and is_requirement(request.node):
         pytest.skip("not applicable: the run is over the library client only")
     _skip_unless_applicable(request)
-    with run.connect_by_wire(_grpcstream_kept, run.patience(request.node)) as client:
+    with run.connector.wire(_grpcstream_kept, run.patience(request.node)) as client:
         use_client(request.node, client)
         yield client
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_grpcstream.errors import Mismatch, TargetError
-
 if TYPE_CHECKING:
-    import grpc
-
-    from pytest_grpcstream.capabilities import Capabilities
     from pytest_grpcstream.clients.client import Client
     from pytest_grpcstream.clients.stream import Stream
-    from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.requirements.registry import Requirement
     from pytest_grpcstream.settings import Settings
-    from pytest_grpcstream.targets.security import Security
+    from pytest_grpcstream.targets.connecting import Connector
     from pytest_grpcstream.targets.supervisor import SupervisedTarget, TargetSupervisor
     from pytest_grpcstream.verdicts.expectations import Expectations
 
@@ -29,11 +22,6 @@ STRESS: Final = "grpcstream_stress"
 """The marker of a test that runs only if it is asked for by name."""
 OBSERVED: Final = "observed"
 """The name of the property by which a test tells what it saw where a target may do as it likes."""
-HOPELESS: Final = 1.0
-"""Seconds that a requirement waits for an operation at most, where no plain exchange works.
-
-The verdict is red there in any case: hundreds of requirements that each wait their whole time would only delay it.
-"""
 SPENT: Final = 60.0
 """Seconds of waiting in vain, by requirements of severity error that failed, after which the others wait less."""
 HURRIED: Final = 2.0
@@ -75,8 +63,6 @@ class Run:
         self.selection = Selection()
         self.spent = 0.0
         self._keeper: TargetSupervisor | None = None
-        self._features: dict[int, frozenset[str]] = {}
-        self._traits: dict[tuple[int, str], Capabilities] = {}
 
     @classmethod
     def of(cls, config: pytest.Config) -> Run:
@@ -100,8 +86,21 @@ class Run:
         from pytest_grpcstream.targets.supervisor import TargetSupervisor
 
         if self._keeper is None:
-            self._keeper = TargetSupervisor(timeout=self.settings.startup_timeout, security=self.settings.security)
+            self._keeper = TargetSupervisor(
+                timeout=self.settings.startup_timeout,
+                connector=self.connector,
+                features_probed_by=self.settings.clients[0],
+                declared_features=self.settings.features,
+                security=self.settings.security,
+            )
         return self._keeper
+
+    @cached_property
+    def connector(self) -> Connector:
+        """Opens the clients of the run."""
+        from pytest_grpcstream.targets.connecting import Connector
+
+        return Connector(self.settings.timeout)
 
     def close(self) -> None:
         """End everything that was started. Calling it twice is fine."""
@@ -115,36 +114,12 @@ class Run:
         if not is_requirement(item):
             return limit
         kept = target_of(item)
-        capabilities = None if kept is None else self._traits.get((id(kept), self.kind_of(item)))
+        capabilities = None if kept is None else kept.known_capabilities(self.kind_of(item))
         if capabilities is not None and not capabilities.working_exchanges:
-            return min(limit, HOPELESS)
+            from pytest_grpcstream.targets.supervisor import FAILED_BASELINE_TIMEOUT
+
+            return min(limit, FAILED_BASELINE_TIMEOUT)
         return limit if self.spent <= SPENT else min(limit, HURRIED)
-
-    def connect(self, kept: SupervisedTarget, kind: str, timeout: float | None = None) -> Client:
-        """A client with a connection of its own: ``library`` or ``wire``.
-
-        Arguments:
-            kept: what to connect to.
-            kind: the client.
-            timeout: seconds that one operation may take, if not as long as the settings say.
-        """
-        if kind == "wire":
-            return self.connect_by_wire(kept, timeout)
-        from pytest_grpcstream.clients.grpcio import LibraryClient
-
-        limit = self.settings.timeout if timeout is None else timeout
-        return LibraryClient(self.open_channel(kept), timeout=limit, metadata=self.metadata(kept), owned=True)
-
-    def open_channel(self, kept: SupervisedTarget) -> grpc.Channel:
-        """A channel with a connection of its own, secured as the settings say."""
-        from pytest_grpcstream.clients.grpcio import open_channel
-
-        security = self._security_of(kept)
-        return open_channel(kept.address, security.credentials(), security.authority)
-
-    def metadata(self, kept: SupervisedTarget) -> tuple[tuple[str, str], ...]:
-        """What the settings send with every call to a target."""
-        return self._security_of(kept).metadata
 
     @property
     def behind(self) -> SupervisedTarget | None:
@@ -155,60 +130,6 @@ class Run:
         if self.settings.direct is None:
             return None
         return self.keeper.named(parse(self.settings.direct), Security(metadata=self.settings.security.metadata))
-
-    def _security_of(self, kept: SupervisedTarget) -> Security:
-        from pytest_grpcstream.targets.security import PLAINTEXT
-
-        # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
-        return kept.security if kept.guarded else PLAINTEXT
-
-    def connect_by_wire(self, kept: SupervisedTarget, timeout: float | None = None) -> WireClient:
-        """A wire client; it connects when it is first used. For the timeout see `connect`."""
-        from pytest_grpcstream.clients.wire import WireClient
-
-        security = self._security_of(kept)
-        return WireClient(
-            kept.address,
-            timeout=self.settings.timeout if timeout is None else timeout,
-            context=security.context(),
-            authority=security.authority,
-            metadata=security.metadata,
-        )
-
-    def stream_limit(self, kept: SupervisedTarget) -> int | None:
-        """How many concurrent streams a target allows on a connection, None if it names no number."""
-        from pytest_grpcstream.wire.codes import SettingCode
-
-        with contextlib.suppress(Mismatch, TargetError), self.connect_by_wire(kept) as client:
-            return client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS)
-        return None
-
-    def capabilities(self, kept: SupervisedTarget, kind: str) -> Capabilities:
-        """What a target is like by one kind of client, found out at the first call."""
-        from pytest_grpcstream.targets.probing import Prober
-
-        declared = self.settings.features
-        if id(kept) not in self._features:
-            first = self.settings.clients[0]
-            prober = Prober(partial(self.connect, kept, first), kept.revive)
-            self._features[id(kept)] = prober.features() if declared is None else declared
-        if (id(kept), kind) not in self._traits:
-            prober = Prober(partial(self.connect, kept, kind), kept.revive)
-            self._traits[id(kept), kind] = prober.capabilities(self._features[id(kept)], declared=declared is not None)
-        return self._traits[id(kept), kind]
-
-    def known_features(self, kept: SupervisedTarget | None) -> frozenset[str] | None:
-        """The optional features of a target, None while they are not known; nothing is found out for it."""
-        return self._features.get(id(kept))
-
-    def told(self, kept: SupervisedTarget) -> str | None:
-        """One line about a target whose capabilities were found out."""
-        found = [capabilities for (which, _), capabilities in self._traits.items() if which == id(kept)]
-        if not found:
-            return None
-        hopeless = f"; no plain exchange works, so that nothing is waited for longer than {HOPELESS:g} s"
-        works = all(one.working_exchanges for one in found)
-        return f"{kept.description}; {found[0]}{'' if works else hopeless}"
 
     def kind_of(self, item: pytest.Item) -> str:
         """The client that a test uses, by its parameter or its fixtures."""

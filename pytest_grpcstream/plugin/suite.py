@@ -175,15 +175,15 @@ class SuitePlugin:
                 kept = self._run.keeper.named(parse(self._run.settings.target))
                 for one in filter(None, (kept, self._run.behind)):
                     for kind in self._run.settings.clients:
-                        self._run.capabilities(one, kind)
+                        one.capabilities(kind)
             except TargetError as error:
-                reason = kept.gone() if kept is not None and not kept.restartable else None
+                reason = kept.death_reason() if kept is not None and not kept.restartable else None
                 self._run.close()
                 went = f"the target went away when it was asked what it can do: {reason}"
                 pytest.exit(went if reason else str(error), returncode=TARGET_MISSING)
             reporter = config.pluginmanager.get_plugin("terminalreporter")
             if reporter is not None:
-                reporter.write_line(f"grpcstream: {self._run.told(kept)}")
+                reporter.write_line(f"grpcstream: {kept.description_line()}")
         try:
             return (yield)
         finally:
@@ -207,7 +207,7 @@ class SuitePlugin:
             return (yield)
         except TargetError as error:
             kept = target_of(item)
-            if kept is not None and kept.restartable and (reason := kept.gone()) is not None:
+            if kept is not None and kept.restartable and (reason := kept.death_reason()) is not None:
                 raise self._buried(item, kept, reason) from error
             # Under xdist, or when a dead target cannot be started again: every other test would say the same.
             item.session.shouldfail = str(error).splitlines()[0]
@@ -218,13 +218,13 @@ class SuitePlugin:
         if previous is None:
             return
         nodeid, kept = previous
-        reason = kept.gone()
+        reason = kept.death_reason()
         if reason is None:
             return
         # Told with the report of this test, since that of the culprit is written.
         item.user_properties.append(("grpcstream_death", f"the target died after {nodeid}: {one_line(reason)}"))
         if kept.restartable:
-            kept.forget()
+            kept.discard()
             return
         item.session.shouldfail = f"the target went away after {nodeid}: {one_line(reason)}; the rest was not run"
         pytest.skip(f"not run: {item.session.shouldfail}")
@@ -274,7 +274,7 @@ class SuitePlugin:
         needs = [name for name in needs_of(item) if name not in FEATURES]
         if kept is None or not needs:
             return
-        failures = self._run.capabilities(kept, self._run.kind_of(item)).failed_exchanges
+        failures = kept.capabilities(self._run.kind_of(item)).failed_exchanges
         if broken := [name for name in needs if name in failures]:
             names = " and ".join(EXCHANGES[name] for name in broken)
             how = "; ".join(dict.fromkeys(failures[name] for name in broken))
@@ -286,7 +286,7 @@ class SuitePlugin:
         if kept is None:
             return None
         kind = self._run.kind_of(item)
-        capabilities = self._run.capabilities(kept, kind)
+        capabilities = kept.capabilities(kind)
         if not capabilities.working_exchanges:
             return None
         from pytest_grpcstream import verify
@@ -298,7 +298,7 @@ class SuitePlugin:
         for _ in range(LOOKS):
             began = time.monotonic()
             try:
-                with self._run.connect(kept, kind) as client:
+                with self._run.connector.client(kept, kind) as client:
                     verify.serves(client, capabilities, "after this test")
             except Mismatch as error:
                 seen = error.actual
@@ -306,7 +306,7 @@ class SuitePlugin:
                 return None
             if time.monotonic() - began > self._run.settings.timeout:
                 break  # It hangs: another look would only cost the same time again.
-        if (reason := kept.gone()) is not None:
+        if (reason := kept.death_reason()) is not None:
             return self._buried(item, kept, reason)  # it was dying, and that took a moment
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Mismatch) else ""
         return self._buried(item, kept, f"it still runs, but {seen}{why}")
@@ -315,7 +315,7 @@ class SuitePlugin:
         kept = target_of(item)
         if kept is None:
             return None
-        reason = kept.gone()
+        reason = kept.death_reason()
         if reason is None:
             self._previous = (item.nodeid, kept)
             return None
@@ -324,7 +324,7 @@ class SuitePlugin:
     def _buried(self, item: pytest.Item, kept: SupervisedTarget, reason: str) -> TargetDied:
         output = kept.output()
         if kept.restartable:
-            kept.forget()
+            kept.discard()
         else:
             item.session.shouldfail = f"the target went away during {item.nodeid}: {reason}; the rest was not run"
         said = f"; its last output:\n{output}" if output else ""

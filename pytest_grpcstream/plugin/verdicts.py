@@ -103,7 +103,7 @@ class JudgementPlugin:
                 "verdict": verdict,
                 "reason": reason,
                 "client": kind,
-                "target": (kept and self._run.told(kept)) or "",
+                "target": (kept and kept.description_line()) or "",
                 "used": list(listed.used),
             }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_grpcstream.plugin.session import Run, clients_of, target_of
+from pytest_grpcstream.plugin.session import clients_of, target_of
 
 if TYPE_CHECKING:
     from pytest_grpcstream.clients.client import Client
@@ -63,7 +63,8 @@ def _connections(client: Client) -> list[Connection]:
     return cast("WireClient", client).connections if client.kind == "wire" else []
 
 
-def features_of(run: Run, item: pytest.Item) -> list[str] | None:
+def features_of(item: pytest.Item) -> list[str] | None:
     """The optional features of the target of a test, None while they are not known; nothing is found out for it."""
-    features = run.known_features(target_of(item))
+    target = target_of(item)
+    features = None if target is None else target.known_features
     return None if features is None else sorted(features)

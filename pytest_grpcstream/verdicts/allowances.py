@@ -29,11 +29,7 @@ def excuse(run: Run, item: pytest.Item, failed: Exception) -> Mismatch | None:
         return room
     # A server that does no plain exchange at all has no excuse.
     kept = target_of(item)
-    if (
-        kept is None
-        or not isinstance(failed, Mismatch)
-        or not run.capabilities(kept, run.kind_of(item)).working_exchanges
-    ):
+    if kept is None or not isinstance(failed, Mismatch) or not kept.capabilities(run.kind_of(item)).working_exchanges:
         return None
     return _withdrawn(item, failed) or _alarmed(item, failed)
 
@@ -50,7 +46,7 @@ def _crowded(run: Run, item: pytest.Item, failed: Exception) -> ConcurrencyLimit
     if kept is None or late is None or late.stream is None or run.kind_of(item) != "library":
         return None
     beside = _open_beside(late.stream, streams_of(item))
-    limit = run.stream_limit(kept) if beside else None
+    limit = run.connector.stream_limit(kept) if beside else None
     if limit is None or limit not in FEW_STREAMS or limit > beside:
         return None
     seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"

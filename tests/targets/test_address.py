@@ -99,8 +99,8 @@ def test_target_is_shown_as_the_user_wrote_it() -> None:
         ("exec:", "target 'exec:' has no command; write 'exec:COMMAND --port {port}'"),
         (
             "exec:./server",
-            "target 'exec:./server': the command has no {port}, the placeholder for the port to listen on; write it as in "
-            "'exec:./server --port {port}'",
+            "target 'exec:./server': the command has no {port}, the placeholder for the port to listen on; write it as "
+            "in 'exec:./server --port {port}'",
         ),
         (
             "exec:./server '{port}",

@@ -102,7 +102,7 @@ def test_a_path_that_is_too_long_for_a_unix_socket(start: Start, tmp_path: Path)
             b"\x00\x00",
             "accepts connections but answered the HTTP/2 connection preface with only b'\\x00\\x00' within 0.5 s",
         ),
-        (CLOSE, "closed the connection on the HTTP/2 connection preface"),
+        (CLOSE, "closed the connection after the HTTP/2 connection preface"),
         (RESET, "dropped the HTTP/2 connection preface: Connection reset by peer"),
         (b"220 mail.example.test ESMTP\x1b[31m\n", "does not speak HTTP/2: it answered b'220 mail"),
         # A PING is a good frame, but RFC 9113, section 3.4, asks for SETTINGS as the first one.

@@ -140,8 +140,8 @@ def failing(project: Path) -> Path:
         ("kills:X", "target kills:X could not be served: it was ended by SIGKILL", "so long"),
         (
             "targets.servicers:broken",
-            "target targets.servicers:broken could not be served: targets.servicers:broken() raised ConnectionError: no "
-            "database",
+            "target targets.servicers:broken could not be served: targets.servicers:broken() raised ConnectionError: "
+            "no database",
             "ConnectionError: no database",
         ),
     ],
@@ -167,12 +167,13 @@ def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, te
         ),
         (
             "targets.servicers:Missing",
-            "target targets.servicers:Missing could not be served: module 'targets.servicers' has no attribute 'Missing'",
+            "target targets.servicers:Missing could not be served: module 'targets.servicers' has no attribute "
+            "'Missing'",
         ),
         (
             "targets.servicers:NoMethods",
-            "target targets.servicers:NoMethods could not be served: targets.servicers:NoMethods made a NoMethods, which "
-            "is no servicer: it has none of the methods List, Record, Route",
+            "target targets.servicers:NoMethods could not be served: targets.servicers:NoMethods made a NoMethods, "
+            "which is not a servicer: it has none of the methods List, Record, Route",
         ),
     ],
 )

@@ -69,10 +69,13 @@ def test_a_method_that_a_servicer_lacks_is_unimplemented() -> None:
         (servicers.broken, "broken() raised ConnectionError: no database"),
         (servicers.static, "static(server) raised KeyError: '_Server'"),
         (servicers.NeedsArguments, "NeedsArguments() raised TypeError: "),
-        (servicers.number, "number made a int, which is no servicer: it has none of the methods List, Record, Route"),
-        (servicers.NoMethods, "NoMethods made a NoMethods, which is no servicer: it has none of the methods "),
-        (3, "int is no servicer: it has none of the methods List, Record, Route"),
-        (None, "NoneType is no servicer: it has none of the methods List, Record, Route"),
+        (
+            servicers.number,
+            "number made a int, which is not a servicer: it has none of the methods List, Record, Route",
+        ),
+        (servicers.NoMethods, "NoMethods made a NoMethods, which is not a servicer: it has none of the methods "),
+        (3, "int is not a servicer: it has none of the methods List, Record, Route"),
+        (None, "NoneType is not a servicer: it has none of the methods List, Record, Route"),
     ],
 )
 def test_what_is_no_servicer_is_refused(candidate: object, message: str) -> None:
