@@ -6,11 +6,11 @@ import contextlib
 import ssl
 
 import pytest
+from pytest_grpcstream.wire.sockets import connect
 
 from pytest_grpcstream import StreamError, TargetError, verify
 from pytest_grpcstream.clients.wire import WireClient, server_name
 from pytest_grpcstream.plugin.session import Run
-from pytest_grpcstream.targets.probe import connect
 from pytest_grpcstream.targets.probing import Capabilities
 from pytest_grpcstream.targets.security import Security
 
