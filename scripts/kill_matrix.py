@@ -1,7 +1,7 @@
-"""Generate docs/mutants.md, the table of broken servers and of the requirements that notice them, from the two banks.
+"""Generate docs/mutants.md, the table of the mutants and the requirements that kill them, from the two banks.
 
-Run it as ``python scripts/kill_matrix.py``, with pytest-grpcstream installed and what its tests need. ``--check``
-changes nothing and exits with 1 when the page is not what the banks say. The tests of the banks prove what they say.
+Run ``python scripts/kill_matrix.py`` with pytest-grpcstream and its test dependencies installed. ``--check`` writes
+nothing and exits with 1 when the page is out of date. The tests of the banks prove that the table is true.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pytest_grpcstream.requirements.registry import AREAS, Requirement, registry
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "docs" / "mutants.md"
 _NAMES = {"mutants": "on grpcio", "wire_mutants": "on plain HTTP/2 frames"}
-"""The banks below tests/, and what their servers stand on."""
+"""The banks in tests/, and what their servers are built on."""
 _SPECIAL = re.compile(r"[\\`*\[\]|]|(?<!\w)_|_(?!\w)")
-"""What Markdown would not take for text in the cell of a table."""
+"""Characters that Markdown does not treat as text in a table cell."""
 
 
 class Killed(NamedTuple):
-    """A mutant as the page tells of it."""
+    """A mutant, and the requirement that kills it."""
 
     bank: str
     module: str
@@ -37,21 +37,21 @@ class Killed(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or compare it, and return the exit code."""
+    """Write or check the page, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
+    parser.add_argument("--check", action="store_true", help="Exit with 1 if the page is out of date; write nothing")
     text = "\n".join(lines()) + "\n"
     if not parser.parse_args(arguments).check:
         _PAGE.write_text(text, encoding="utf-8")
         return 0
     if _PAGE.exists() and _PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{_PAGE.name} is not what the banks of mutants say: run scripts/kill_matrix.py", file=sys.stderr)
+    print(f"{_PAGE.name} is out of date: run python scripts/kill_matrix.py", file=sys.stderr)
     return 1
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """Yield the lines of the page."""
     mutants = list(killed())
     yield "# Mutants"
     yield ""
@@ -62,7 +62,7 @@ def lines() -> Iterator[str]:
         yield from ("", f"## {area}: {title}", "")
         rows = [(one, mutant) for one in _of(area) for mutant in mutants if mutant.by == one.id]
         if rows:
-            yield "| requirement | mutant | what is wrong with it | verdict | may break as well |"
+            yield "| requirement | mutant | fault | verdict | may also break |"
             yield "| --- | --- | --- | --- | --- |"
             yield from (_row(*row) for row in rows)
         bare = [one for one in _of(area) if one.id not in {mutant.by for mutant in mutants}]
@@ -72,27 +72,27 @@ def lines() -> Iterator[str]:
 
 
 def _head(mutants: list[Killed]) -> Iterator[str]:
-    """What the page is about, in numbers."""
+    """Yield the introduction with the numbers."""
     counts = [f"{sum(one.bank == bank for one in mutants)} {where}" for bank, where in _NAMES.items()]
     named = {one.by for one in mutants}
     errors = {one.id for one in registry().values() if one.severity == "error"}
-    yield f"There are {len(mutants)} servers, {' and '.join(counts)}, each broken in one way."
-    yield f"They show that {len(named)} of the {len(registry())} requirements can be broken and that the suite notices,"
-    yield f"among them {len(named & errors)} of the {len(errors)} of severity error."
+    yield f"{len(mutants)} servers, {' and '.join(counts)}, each broken in one way, prove that the suite detects"
+    yield f"violations of {len(named)} of the {len(registry())} requirements, including {len(named & errors)} of the"
+    yield f"{len(errors)} of severity error."
     yield ""
-    yield "The tests of the two banks run the suite against every mutant: its own requirement must fail, or at least"
-    yield "warn where the table says warned, and no other may but those that the table names beside it. By default a"
-    yield "mutant meets the tests of its own requirement and a few quick ones of every method; with"
-    yield "`GRPCSTREAM_TESTS_FULL=1` in the environment it meets all."
+    yield "The tests of the two banks run the suite against every mutant. Its own requirement must fail, or at least"
+    yield "warn where the table says warned. No other requirement may fail, except those in the last column. By default"
+    yield "a mutant runs the tests of its own requirement and a few quick ones of every method. With"
+    yield "`GRPCSTREAM_TESTS_FULL=1` in the environment it runs all tests."
 
 
 def _of(area: str) -> list[Requirement]:
-    """The requirements of an area."""
+    """Return the requirements of an area."""
     return [one for one in registry().values() if one.area == area]
 
 
 def _row(requirement: Requirement, mutant: Killed) -> str:
-    """The row of a mutant."""
+    """Return the table row of a mutant."""
     name = f"[`{mutant.name}`](../tests/{mutant.bank}/{mutant.module}.py)"
     verdict = "warned" if mutant.mildly or requirement.severity != "error" else "failed"
     cells = (requirement.id, name, plain(mutant.sentence), verdict, ", ".join(mutant.also))
@@ -100,22 +100,22 @@ def _row(requirement: Requirement, mutant: Killed) -> str:
 
 
 def _bare(requirement: Requirement) -> str:
-    """A requirement without a mutant, and why it has none or how severe it is."""
+    """Name a requirement without a mutant, and say why it has none or how severe it is."""
     why = "its servers are in `tests/tls`" if requirement.only else requirement.severity
     return f"{requirement.id} ({why})"
 
 
 def plain(text: str) -> str:
-    """A text as Markdown has to write it in the cell of a table."""
+    """Escape a text for a table cell in Markdown."""
     escaped = _SPECIAL.sub(lambda found: f"\\{found[0]}", html.escape(text, quote=False))
     return " ".join(escaped.split())
 
 
 def killed() -> Iterator[Killed]:
-    """Every mutant, bank by bank, module by module, in the order of definition.
+    """Yield every mutant by bank and module, in the order of definition.
 
     Raises:
-        ValueError: the docstring of a mutant is not one sentence.
+        ValueError: the docstring of a mutant is not one line that ends with a full stop.
     """
     sys.path.insert(0, str(_ROOT / "tests"))
     from mutants import base as library
@@ -129,7 +129,9 @@ def killed() -> Iterator[Killed]:
         bank, _, module = one.__module__.partition(".")
         sentence = vars(one).get("__doc__") or ""
         if not sentence.endswith(".") or "\n" in sentence:
-            raise ValueError(f"{one.__module__}.{one.__name__}: the docstring is not one sentence: {sentence!r}")
+            raise ValueError(
+                f"{one.__module__}.{one.__name__}: the docstring must be one line that ends with '.', not {sentence!r}"
+            )
         also = tuple(sorted(one.also - {one.killed_by}, key=order.__getitem__))
         yield Killed(bank, module, one.__name__, sentence, one.killed_by, also, one.warned)
 

@@ -41,4 +41,4 @@ def test_words_that_fit_nothing_are_a_usage_error(run: Run) -> None:
     """The message says what is valid."""
     result = run("--grpcstream-list=ORD,nonsense")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*No requirement fits 'ORD,nonsense'; valid are areas (ORD, *"])
+    result.stderr.fnmatch_lines(["*No requirement matches 'ORD,nonsense'; valid words, *"])
