@@ -11,7 +11,7 @@ import pytest
 from plugin.conftest import Run
 
 SUITE = "pytest_grpcstream/conformance/"
-STRESS_TESTS = "pytest_grpcstream.conformance.test_wire_stress"
+STRESS_TESTS = "pytest_grpcstream.conformance.test_stress"
 OWN_TEST = "def test_own(): pass"
 
 
