@@ -15,7 +15,8 @@ def test_each_test_tells_its_requirement(
     """Its id, its level in the words of its source, and its severity, whatever the verdict."""
     judge(
         serve("plugin.servicers:UnknownWithoutPoint"),
-        "survival",
+        "survival_of_messages",
+        "validity_of_requests::test_unusual_encodings_are_understood",
         options=("--grpcstream-features=none", "--junitxml=report.xml", *options),
     )
     found = cases(pytester.path / "report.xml")
