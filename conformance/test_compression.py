@@ -6,15 +6,22 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Code, Deviation, NotApplicable, Observe, Point, verify
 from pytest_grpcstream.clients.wire import Headers, Rule, WireClient, WireStream, framed
-from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.verify.payloads import gzip_message
-from pytest_grpcstream.verify.wire import PLAIN_REQUEST, Outcome, asked, each, outcome, refused, served, told
+from pytest_grpcstream.verify.wire import (
+    Outcome,
+    await_outcome,
+    describe,
+    each,
+    expect_refusal,
+    expect_served,
+    send_record,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
-PLAIN = STREAM_SERVICE.encode(PLAIN_REQUEST)
+PLAIN = STREAM_SERVICE.encode(STREAM_SERVICE.plain)
 LARGE = Point("g" * (5 << 20), 1)
 """A message of 5 MiB, above the usual limit of 4 MiB. With gzip it takes some KiB."""
 
@@ -39,9 +46,9 @@ def supported_encodings(stream: WireStream) -> list[str]:
 def require_gzip(client: WireClient) -> None:
     """Skip the test unless the server accepts a gzip message, or lists gzip as supported."""
     with client.fresh() as own:
-        stream = asked(own, headers_of(own, "gzip"), gzip_message(PLAIN))
-        if outcome(stream) is not Outcome.SERVED and "gzip" not in supported_encodings(stream):
-            raise NotApplicable(f"the target does not accept gzip: {told(stream)}")
+        stream = send_record(own, headers_of(own, "gzip"), gzip_message(PLAIN))
+        if await_outcome(stream) is not Outcome.SERVED and "gzip" not in supported_encodings(stream):
+            raise NotApplicable(f"the target does not accept gzip: {describe(stream)}")
 
 
 def ends_with_internal(stream: WireStream, cause: str) -> None:
@@ -50,9 +57,9 @@ def ends_with_internal(stream: WireStream, cause: str) -> None:
     OK is no failure: where the message was readable nothing is lost, and where it was not the caller checks for OK.
     """
     expected = f"INTERNAL for {cause}"
-    refused(stream, expected, by={Outcome.STATUS, Outcome.RESET})
+    expect_refusal(stream, expected, by={Outcome.STATUS, Outcome.RESET})
     if stream.ended is not None and stream.ended.status.code != Code.INTERNAL:
-        raise Deviation(expected, told(stream), stream)
+        raise Deviation(expected, describe(stream), stream)
 
 
 # Gzip messages ----------------------------------------------------------------------------------------------------
@@ -61,7 +68,7 @@ def ends_with_internal(stream: WireStream, cause: str) -> None:
 def reads_all(client: WireClient, compressed: Sequence[bool]) -> None:
     """A Record reads every message, some of them compressed. A server with `echo` must return their texts."""
     texts = [f"message {number}" for number in range(len(compressed))]
-    echo = "echo" in client.capabilities.features
+    echo = client.has("echo")
     messages = [STREAM_SERVICE.encode(Point(f"!echo {text}" if echo else text, 1)) for text in texts]
     data = [gzip_message(one) if zipped else framed(one) for one, zipped in zip(messages, compressed, strict=True)]
     with client.open("Record", headers=headers_of(client, "gzip")) as stream:
@@ -96,7 +103,7 @@ def test_every_gzip_message_is_decompressed_independently(grpcstream_wire: WireC
 
 @requirement("COMP-9", observed_by=("record",))
 def test_identity_is_accepted(grpcstream_wire: WireClient) -> None:
-    served(asked(grpcstream_wire, headers_of(grpcstream_wire, "identity")))
+    expect_served(send_record(grpcstream_wire, headers_of(grpcstream_wire, "identity")))
 
 
 # Messages that do not match their encoding ------------------------------------------------------------------------
@@ -104,27 +111,27 @@ def test_identity_is_accepted(grpcstream_wire: WireClient) -> None:
 
 @requirement("COMP-2", observed_by=("record",))
 def test_a_compressed_message_without_encoding_is_an_error(grpcstream_wire: WireClient) -> None:
-    stream = asked(grpcstream_wire, data=framed(PLAIN, compressed=1))
+    stream = send_record(grpcstream_wire, data=framed(PLAIN, compressed=1))
     ends_with_internal(stream, "a compressed message without grpc-encoding")
     verify.serves(grpcstream_wire.fresh(), "after a compressed message without grpc-encoding")
 
 
 @requirement("COMP-3", observed_by=("record",))
 def test_a_compressed_message_with_identity_is_an_error(grpcstream_wire: WireClient) -> None:
-    stream = asked(grpcstream_wire, headers_of(grpcstream_wire, "identity"), framed(PLAIN, compressed=1))
+    stream = send_record(grpcstream_wire, headers_of(grpcstream_wire, "identity"), framed(PLAIN, compressed=1))
     ends_with_internal(stream, "a compressed message with grpc-encoding identity")
     verify.serves(grpcstream_wire.fresh(), "after a compressed message with grpc-encoding identity")
 
 
 @requirement("COMP-4", observed_by=("record",))
 def test_an_unknown_encoding_is_unimplemented(grpcstream_wire: WireClient) -> None:
-    stream = asked(grpcstream_wire, headers_of(grpcstream_wire, "unknown"), framed(b"\xff" * 8, compressed=1))
-    got = outcome(stream)
+    stream = send_record(grpcstream_wire, headers_of(grpcstream_wire, "unknown"), framed(b"\xff" * 8, compressed=1))
+    got = await_outcome(stream)
     verify.serves(grpcstream_wire.fresh(), "after a message in an unknown encoding")
     verify.fail_unless(got is not Outcome.SERVED, "UNIMPLEMENTED for a message in an unknown encoding", "OK", stream)
-    refused(stream, "UNIMPLEMENTED", by={Outcome.STATUS})
+    expect_refusal(stream, "UNIMPLEMENTED", by={Outcome.STATUS})
     if stream.ended is not None and stream.ended.status.code != Code.UNIMPLEMENTED:
-        raise Deviation("UNIMPLEMENTED", told(stream), stream)
+        raise Deviation("UNIMPLEMENTED", describe(stream), stream)
     supported = supported_encodings(stream)
     if not supported or "unknown" in supported:
         shown = ", ".join(supported) or "no such field"
@@ -135,9 +142,9 @@ def test_an_unknown_encoding_is_unimplemented(grpcstream_wire: WireClient) -> No
 def test_an_unknown_encoding_without_compressed_messages_is_refused_or_ignored(
     grpcstream_wire: WireClient, grpcstream_observe: Observe
 ) -> None:
-    stream = asked(grpcstream_wire, headers_of(grpcstream_wire, "unknown"))
-    outcome(stream)
-    grpcstream_observe(f"an unknown grpc-encoding and an uncompressed message: {told(stream)}")
+    stream = send_record(grpcstream_wire, headers_of(grpcstream_wire, "unknown"))
+    await_outcome(stream)
+    grpcstream_observe(f"an unknown grpc-encoding and an uncompressed message: {describe(stream)}")
     verify.serves(grpcstream_wire.fresh(), "after an unknown grpc-encoding")
 
 
@@ -154,8 +161,8 @@ def test_a_message_that_does_not_decompress_is_an_error(grpcstream_wire: WireCli
     }
 
     def check(client: WireClient, data: bytes) -> None:
-        stream = asked(client, headers_of(client, "gzip"), data)
-        lost = outcome(stream) is Outcome.SERVED and data in unreadable.values()
+        stream = send_record(client, headers_of(client, "gzip"), data)
+        lost = await_outcome(stream) is Outcome.SERVED and data in unreadable.values()
         verify.fail_unless(not lost, "INTERNAL for a message that does not decompress", "OK", stream)
         ends_with_internal(stream, "a message that does not decompress")
 
@@ -167,9 +174,9 @@ def test_a_compressed_message_of_length_zero_is_empty_or_an_error(
     grpcstream_wire: WireClient, grpcstream_observe: Observe
 ) -> None:
     require_gzip(grpcstream_wire)
-    stream = asked(grpcstream_wire, headers_of(grpcstream_wire, "gzip"), framed(b"", compressed=1))
-    outcome(stream)
-    grpcstream_observe(f"a gzip message of length 0: {told(stream)}")
+    stream = send_record(grpcstream_wire, headers_of(grpcstream_wire, "gzip"), framed(b"", compressed=1))
+    await_outcome(stream)
+    grpcstream_observe(f"a gzip message of length 0: {describe(stream)}")
     verify.serves(grpcstream_wire.fresh(), "after a gzip message of length 0")
 
 
@@ -178,15 +185,17 @@ def test_the_size_limit_applies_to_the_decompressed_message(grpcstream_wire: Wir
     require_gzip(grpcstream_wire)
     with grpcstream_wire.fresh() as plain, plain.open("Record") as stream:
         stream.send_together([LARGE], end_stream=True)
-        if outcome(stream) is Outcome.SERVED:
+        if await_outcome(stream) is Outcome.SERVED:
             raise NotApplicable("the target has no limit below 5 MiB")
-    zipped = asked(grpcstream_wire, headers_of(grpcstream_wire, "gzip"), gzip_message(STREAM_SERVICE.encode(LARGE)))
-    got = outcome(zipped)
+    zipped = send_record(
+        grpcstream_wire, headers_of(grpcstream_wire, "gzip"), gzip_message(STREAM_SERVICE.encode(LARGE))
+    )
+    got = await_outcome(zipped)
     verify.serves(grpcstream_wire.fresh(), "after some KiB of gzip that expand to 5 MiB")
     expected = "RESOURCE_EXHAUSTED for 5 MiB with gzip, as for 5 MiB without"
-    refused(zipped, expected, by={Outcome.STATUS})
+    expect_refusal(zipped, expected, by={Outcome.STATUS})
     if got is Outcome.STATUS and zipped.ended is not None and zipped.ended.status.code != Code.RESOURCE_EXHAUSTED:
-        raise Deviation(expected, told(zipped), zipped)
+        raise Deviation(expected, describe(zipped), zipped)
 
 
 # Responses --------------------------------------------------------------------------------------------------------
@@ -205,9 +214,9 @@ def test_responses_use_no_encoding_that_the_client_did_not_list(grpcstream_wire:
             headers = headers_of(grpcstream_wire, encoding, accepted, method)
             with grpcstream_wire.open(method, headers=headers) as stream:
                 stream.write(data, end_stream=True)
-                outcome(stream)
+                await_outcome(stream)
     found = grpcstream_wire.connection.violations.of(Rule.ENCODING_NOT_OFFERED)
-    verify.nothing_wrong(map(str, found), "uncompressed responses to a client that lists no encoding or identity")
+    verify.no_findings(map(str, found), "uncompressed responses to a client that lists no encoding or identity")
 
 
 @requirement("COMP-11", observed_by=("list",))
@@ -218,4 +227,4 @@ def test_a_client_that_accepts_gzip_can_read_the_responses(grpcstream_wire: Wire
         stream.send_last(point)
         verify.list_answer(stream, point)
     rules = (Rule.COMPRESSED_WITHOUT_ENCODING, Rule.BAD_COMPRESSION, Rule.COMPRESSED_FLAG, Rule.ENCODING_NOT_OFFERED)
-    verify.nothing_wrong(map(str, stream.violations.of(*rules)), "responses that name their encoding", stream)
+    verify.no_findings(map(str, stream.violations.of(*rules)), "responses that name their encoding", stream)

@@ -8,8 +8,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Client, Code, OperationTimeout, verify
-from pytest_grpcstream.parallel import together
+from pytest_grpcstream import Client, Code, OperationTimeout, run_concurrently, verify
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -34,7 +33,7 @@ def test_a_hundred_open_calls_all_make_progress(grpcstream: Client) -> None:
 @requirement("LOAD-2")
 def test_twenty_connections_are_all_served(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
     clients = [grpcstream, *(grpcstream_connect() for _ in range(19))]
-    together([partial(verify.serves, client, "on twenty connections at once") for client in clients])
+    run_concurrently([partial(verify.serves, client, "on twenty connections at once") for client in clients])
 
 
 @requirement("LOAD-4", observed_by=("duplex",))

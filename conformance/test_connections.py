@@ -6,9 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Deviation, verify
+from pytest_grpcstream import STREAM_SERVICE, Deviation, Observe, verify
 from pytest_grpcstream.clients.wire import Connection, FrameType, SettingCode, WireClient
-from pytest_grpcstream.verify.wire import PLAIN_REQUEST, asked, given_up, outcome, served, told, told_of
+from pytest_grpcstream.verify.wire import (
+    await_outcome,
+    describe,
+    describe_connection,
+    expect_served,
+    has_connection_error,
+    send_record,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -25,7 +32,9 @@ IDLE = 10.0
 def test_a_ping_is_answered_with_the_same_payload(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connect()
     answer = connection.ping(b"\x00\xffping\r\n")
-    actual = told_of(connection) if given_up(connection) else f"none within {connection.timeout:g} s"
+    actual = (
+        describe_connection(connection) if has_connection_error(connection) else f"none within {connection.timeout:g} s"
+    )
     verify.fail_unless(answer is not None, "the answer to a PING, with the same 8 bytes", actual)
 
 
@@ -33,12 +42,12 @@ def test_a_ping_is_answered_with_the_same_payload(grpcstream_wire: WireClient) -
 def test_a_ping_is_answered_while_a_response_waits(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 1}, hold_windows=True) as client:
         stream = client.open("List")
-        stream.send_last(PLAIN_REQUEST)
+        stream.send_last(STREAM_SERVICE.plain)
         stream.await_bytes(1)
         answer = client.connection.ping()
         verify.fail_unless(answer is not None, "the answer to a PING while a response waits", "none", stream)
         stream.open_window(1 << 20)
-        verify.list_answer(stream, PLAIN_REQUEST)
+        verify.list_answer(stream, STREAM_SERVICE.plain)
 
 
 @requirement("CONN-2")
@@ -47,14 +56,16 @@ def test_an_unexpected_ping_acknowledgement_is_not_answered(
 ) -> None:
     connection = grpcstream_wire.connect()
     payload = connection.send_ping(b"unasked!", ack=True)
-    connection.wait(lambda: given_up(connection), grpcstream_quiet)
+    connection.wait(lambda: has_connection_error(connection), grpcstream_quiet)
     answers = [
         one for one in connection.frames if one.kind == FrameType.PING and not one.sent and one.content == payload
     ]
     verify.fail_unless(not answers, "no answer to a PING with ACK", f"{len(answers)} of them")
     verify.serves(grpcstream_wire, "after the acknowledgement of a PING that was never sent")
-    if given_up(connection):
-        raise Deviation("the connection goes on after an unexpected PING acknowledgement", told_of(connection))
+    if has_connection_error(connection):
+        raise Deviation(
+            "the connection goes on after an unexpected PING acknowledgement", describe_connection(connection)
+        )
 
 
 @requirement("CONN-3")
@@ -64,9 +75,9 @@ def test_excessive_pings_are_answered_or_ignored_or_end_the_connection(
     connection = grpcstream_wire.connect()
     payloads = [connection.send_ping(number.to_bytes(8, "big")) for number in range(PINGS)]
     connection.wait(lambda: all(connection.answered(one) for one in payloads), grpcstream_quiet)
-    connection.wait(lambda: given_up(connection), grpcstream_quiet)
+    connection.wait(lambda: has_connection_error(connection), grpcstream_quiet)
     count = sum(connection.answered(one) for one in payloads)
-    grpcstream_observe(f"{count} of {PINGS} PINGs in a row were answered; {told_of(connection)}")
+    grpcstream_observe(f"{count} of {PINGS} PINGs in a row were answered; {describe_connection(connection)}")
     verify.serves(grpcstream_wire.fresh(), f"after {PINGS} PINGs in a row")
 
 
@@ -84,7 +95,7 @@ LEAVINGS: dict[str, Callable[[Connection], None]] = {
 def test_a_client_that_reconnects_is_served(grpcstream_wire: WireClient, leave: Callable[[Connection], None]) -> None:
     for _ in range(3):
         with grpcstream_wire.open("Route") as stream:
-            stream.send(PLAIN_REQUEST)
+            stream.send(STREAM_SERVICE.plain)
             leave(stream.connection)
         verify.serves(grpcstream_wire, "on a new connection at once")
 
@@ -93,10 +104,10 @@ def test_a_client_that_reconnects_is_served(grpcstream_wire: WireClient, leave: 
 def test_a_half_closed_tcp_connection_completes_or_ends_its_calls(
     grpcstream_wire: WireClient, grpcstream_observe: Observe
 ) -> None:
-    stream = asked(grpcstream_wire)
+    stream = send_record(grpcstream_wire)
     stream.connection.shut_write()
-    outcome(stream)
-    grpcstream_observe(f"a Record whose client closed its side of TCP after the half-close: {told(stream)}")
+    await_outcome(stream)
+    grpcstream_observe(f"a Record whose client closed its side of TCP after the half-close: {describe(stream)}")
     verify.serves(grpcstream_wire.fresh(), "after a client that closed its side of TCP")
 
 
@@ -104,13 +115,13 @@ def test_a_half_closed_tcp_connection_completes_or_ends_its_calls(
 @pytest.mark.stress
 @requirement("CONN-9", observed_by=("record",))
 def test_an_idle_connection_stays_usable(grpcstream_wire: WireClient) -> None:
-    served(asked(grpcstream_wire))
+    expect_served(send_record(grpcstream_wire))
     connection = grpcstream_wire.connection
     connection.watch(IDLE)
     verify.fail_unless(connection.usable, f"the connection open after {IDLE:g} s", "it is closed")
-    stream = asked(grpcstream_wire)
-    outcome(stream)
-    served(stream, f"a call served after {IDLE:g} s")
+    stream = send_record(grpcstream_wire)
+    await_outcome(stream)
+    expect_served(stream, f"a call served after {IDLE:g} s")
 
 
 # Many calls -------------------------------------------------------------------------------------------------------
@@ -119,8 +130,8 @@ def test_an_idle_connection_stays_usable(grpcstream_wire: WireClient) -> None:
 @requirement("CONN-13", observed_by=("record",))
 def test_hundreds_of_consecutive_calls_are_served(grpcstream_wire: WireClient) -> None:
     for number in range(1, CALLS + 1):
-        with asked(grpcstream_wire) as stream:
-            served(stream, f"call {number} of {CALLS} served")
+        with send_record(grpcstream_wire) as stream:
+            expect_served(stream, f"call {number} of {CALLS} served")
 
 
 @requirement("CONN-14", observed_by=("record",))
@@ -128,5 +139,5 @@ def test_large_stream_identifiers_work(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connect()
     for number in (1, 0x3FFF_FFFF, 0x7FFF_FFFF):
         stream = grpcstream_wire.open("Record", stream_id=number, connection=connection)
-        stream.send_last(PLAIN_REQUEST)
-        served(stream, f"the call on stream {number} served")
+        stream.send_last(STREAM_SERVICE.plain)
+        expect_served(stream, f"the call on stream {number} served")

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Deviation, OperationTimeout, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, OperationTimeout, Point, verify
 from pytest_grpcstream.clients.wire import Connection, Rule, SettingCode, WireClient, WireStream
 
 requirement = pytest.mark.grpcstream_requirement
@@ -53,12 +53,12 @@ def sends_exactly(stream: WireStream, count: int, quiet: float) -> None:
 def stays_within_windows(stream: WireStream) -> None:
     """The server has exceeded neither the window of a stream nor that of the connection."""
     found = stream.connection.violations.of(Rule.STREAM_OVERRUN, Rule.CONNECTION_OVERRUN)
-    verify.nothing_wrong(map(str, found), "DATA within the flow-control windows", stream)
+    verify.no_findings(map(str, found), "DATA within the flow-control windows", stream)
 
 
 def completes(stream: WireStream, point: Point, count: int) -> None:
     """All responses of a List arrive within the windows, then OK."""
-    verify.responses(stream, verify.counted(point, count))
+    verify.responses(stream, STREAM_SERVICE.list_responses(point, count))
     stays_within_windows(stream)
 
 
@@ -101,7 +101,9 @@ def test_a_window_may_become_negative(grpcstream_wire: WireClient, grpcstream_qu
     with with_window(grpcstream_wire, 1000) as client, call_list(client, LARGE) as stream:
         sends_exactly(stream, 1000, 0)
         client.connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 100})
-        verify.reached(client.connection.await_settings_ack(), "the acknowledgement of SETTINGS", "none came", stream)
+        verify.precondition(
+            client.connection.await_settings_ack(), "the acknowledgement of SETTINGS", "none came", stream
+        )
         stream.open_window(900)
         sends_exactly(stream, 1000, grpcstream_quiet)
         stream.open_window(500)
@@ -139,7 +141,9 @@ def test_a_stalled_call_does_not_delay_others(grpcstream: Client) -> None:
                 route.send("beside a stalled call", number)
                 verify.answer(route)
         verify.serves(grpcstream, "while one call is not read")
-        verify.reached(stalled.status is None, "a call that is still open", f"it ended with {stalled.status}", stalled)
+        verify.precondition(
+            stalled.status is None, "a call that is still open", f"it ended with {stalled.status}", stalled
+        )
 
 
 @requirement("FLOW-6", features=("repeat",))
@@ -166,7 +170,7 @@ def test_a_stream_with_an_exhausted_window_does_not_delay_others(grpcstream_wire
 @requirement("FLOW-13", features=("repeat",), observed_by=("list",))
 def test_a_slow_reader_receives_everything(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.list(UNREAD) as stream:
-        expected = verify.counted(UNREAD, 400)
+        expected = STREAM_SERVICE.list_responses(UNREAD, 400)
         for place in range(3):
             verify.pause(grpcstream_quiet)
             verify.same(stream, stream.take(1), expected[place : place + 1], "one response after a while")
@@ -252,10 +256,9 @@ def test_padding_is_returned(grpcstream_wire: WireClient) -> None:
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_status_needs_no_window(grpcstream_wire: WireClient, method: str) -> None:
     window = 0
-    if method == "Route" and grpcstream_capabilities.route_speaks_first:
+    if method == "Route" and grpcstream_wire.greetings:
         # The greeting of such a Route needs a window of exactly its size before the handler reads a request.
         with grpcstream_wire.open("Route") as stream:
-            verify.greeting(stream, grpcstream_capabilities)
             window = stream.response.flow_bytes
     with with_window(grpcstream_wire, window) as client, client.open(method) as stream:
         stream.send("!abort 0 no window", Code.NOT_FOUND)

@@ -8,8 +8,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import NotApplicable, Point, verify
-from pytest_grpcstream.capabilities import INITIAL_KEY
+from pytest_grpcstream import INITIAL_KEY, STREAM_SERVICE, NotApplicable, Observe, Point, verify
 from pytest_grpcstream.clients.wire import (
     Connection,
     Flag,
@@ -24,15 +23,14 @@ from pytest_grpcstream.clients.wire import (
 )
 from pytest_grpcstream.verify.payloads import table_size_update
 from pytest_grpcstream.verify.wire import (
-    PLAIN_REQUEST,
-    asked,
+    await_outcome,
+    describe_connection,
     each,
-    given_up,
-    gives_up,
-    outcome,
-    refused,
-    request_of,
-    told_of,
+    encode_request_of,
+    expect_connection_error,
+    expect_refusal,
+    has_connection_error,
+    send_record,
 )
 
 requirement = pytest.mark.grpcstream_requirement
@@ -58,7 +56,7 @@ def send(client: WireClient, *frames: Frame) -> Connection:
 
 def are_connection_errors(client: WireClient, variants: Mapping[str, list[Frame]], expected: str, quiet: float) -> None:
     """Each of these sequences of frames, on its own connection, is a connection error, and the server keeps serving."""
-    each(client, variants, lambda own, frames: gives_up(send(own, *frames), expected, quiet))
+    each(client, variants, lambda own, frames: expect_connection_error(send(own, *frames), expected, quiet))
 
 
 # The connection preface -------------------------------------------------------------------------------------------
@@ -69,15 +67,15 @@ def test_a_client_without_the_http2_preface_is_rejected(grpcstream_wire: WireCli
     expected = "the connection closed, or a response in HTTP/1.1"
     with grpcstream_wire.fresh(preface=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", await_settings=False) as client:
         connection = client.connect()
-        connection.wait(lambda: given_up(connection))
-        gives_up(connection, expected, grpcstream_quiet)
+        connection.wait(lambda: has_connection_error(connection))
+        expect_connection_error(connection, expected, grpcstream_quiet)
     verify.serves(grpcstream_wire, "after a client that does not speak HTTP/2")
 
 
 @requirement("H2-3")
 def test_the_first_frame_must_be_settings(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
     with grpcstream_wire.fresh(preface=PREFACE + PING, await_settings=False) as client:
-        gives_up(client.connect(), "a connection error for a PING before SETTINGS", grpcstream_quiet)
+        expect_connection_error(client.connect(), "a connection error for a PING before SETTINGS", grpcstream_quiet)
     verify.serves(grpcstream_wire, "after a PING before SETTINGS")
 
 
@@ -90,22 +88,24 @@ def test_a_second_header_block_is_malformed(grpcstream_wire: WireClient) -> None
         stream.send("before", 1)
         stream.send_headers(Headers([("x-more", "1")]))
         stream.data(framed(Point("after", 2)), end_stream=True)
-        refused(stream, "a refusal of a request with two header blocks")
+        expect_refusal(stream, "a refusal of a request with two header blocks")
     verify.serves(grpcstream_wire.fresh(), "after a second header block")
 
 
 @requirement("H2-11")
 def test_a_client_stream_must_have_an_odd_identifier(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
-    stream = asked(grpcstream_wire, stream_id=2)
-    gives_up(stream.connection, "a connection error for HEADERS on stream 2", grpcstream_quiet)
+    stream = send_record(grpcstream_wire, stream_id=2)
+    expect_connection_error(stream.connection, "a connection error for HEADERS on stream 2", grpcstream_quiet)
     verify.serves(grpcstream_wire.fresh(), "after HEADERS on stream 2")
 
 
 @requirement("H2-12")
 def test_stream_identifiers_must_increase(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
-    asked(grpcstream_wire, stream_id=5)
-    stream = asked(grpcstream_wire, stream_id=3)
-    gives_up(stream.connection, "a connection error for HEADERS on stream 3 after stream 5", grpcstream_quiet)
+    send_record(grpcstream_wire, stream_id=5)
+    stream = send_record(grpcstream_wire, stream_id=3)
+    expect_connection_error(
+        stream.connection, "a connection error for HEADERS on stream 3 after stream 5", grpcstream_quiet
+    )
     verify.serves(grpcstream_wire.fresh(), "after HEADERS on stream 3 after stream 5")
 
 
@@ -129,10 +129,10 @@ def test_data_on_stream_0_is_an_error(grpcstream_wire: WireClient, grpcstream_qu
 def test_the_server_sends_no_push_promise(grpcstream_wire: WireClient) -> None:
     for method in ("List", "Record", "Route"):
         with grpcstream_wire.open(method, metadata=[(INITIAL_KEY, "anything")]) as stream:
-            stream.send_last(PLAIN_REQUEST)
-            outcome(stream)
+            stream.send_last(STREAM_SERVICE.plain)
+            await_outcome(stream)
     pushed = [one for connection in grpcstream_wire.connections for one in connection.violations.of(Rule.PUSH_PROMISE)]
-    verify.nothing_wrong(map(str, pushed), "no PUSH_PROMISE to a client that disabled it", stream)
+    verify.no_findings(map(str, pushed), "no PUSH_PROMISE to a client that disabled it", stream)
 
 
 @requirement("H2-21")
@@ -140,7 +140,7 @@ def test_a_client_cannot_push(grpcstream_wire: WireClient, grpcstream_quiet: flo
     with grpcstream_wire.open("Record") as stream:
         promise = (2).to_bytes(4, "big") + b"\x82"  # stream 2, and the field ":method: GET"
         send(grpcstream_wire, (FrameType.PUSH_PROMISE, promise, Flag.END_HEADERS, stream.stream_id))
-        gives_up(stream.connection, "a connection error for PUSH_PROMISE", grpcstream_quiet)
+        expect_connection_error(stream.connection, "a connection error for PUSH_PROMISE", grpcstream_quiet)
     verify.serves(grpcstream_wire.fresh(), "after PUSH_PROMISE")
 
 
@@ -153,9 +153,9 @@ def test_a_frame_that_is_too_large_is_an_error(grpcstream_wire: WireClient, grpc
     if largest == LARGEST_FRAME:
         raise NotApplicable("the target accepts frames of any size")
     with grpcstream_wire.open("Record") as stream:
-        stream.data(framed(request_of(largest + 1 - len(framed(b"")))))
+        stream.data(framed(encode_request_of(largest + 1 - len(framed(b"")))))
         expected = f"an error for a frame of {largest + 1} bytes, one above SETTINGS_MAX_FRAME_SIZE"
-        gives_up(stream.connection, expected, grpcstream_quiet, stream)
+        expect_connection_error(stream.connection, expected, grpcstream_quiet, stream)
     verify.serves(grpcstream_wire.fresh(), "after a frame that is too large")
 
 
@@ -166,7 +166,7 @@ def are_window_errors(client: WireClient, increments: list[bytes], expected: str
         with own.open("Record") as stream:
             place = stream.stream_id if on_a_stream else 0
             send(own, *((FrameType.WINDOW_UPDATE, increment, 0, place) for increment in increments))
-            gives_up(stream.connection, expected, quiet, stream if on_a_stream else None)
+            expect_connection_error(stream.connection, expected, quiet, stream if on_a_stream else None)
 
     each(client, {"on a stream": True, "on the connection": False}, check)
 
@@ -213,8 +213,10 @@ def test_header_blocks_that_do_not_decode_are_errors(grpcstream_wire: WireClient
     }
 
     def check(client: WireClient, block: bytes) -> None:
-        stream = asked(client, shape=Shape(block=block))
-        gives_up(stream.connection, "a connection error for a header block that does not decode", grpcstream_quiet)
+        stream = send_record(client, shape=Shape(block=block))
+        expect_connection_error(
+            stream.connection, "a connection error for a header block that does not decode", grpcstream_quiet
+        )
 
     each(grpcstream_wire, blocks, check)
 
@@ -241,11 +243,11 @@ def test_an_interrupted_header_block_is_an_error(grpcstream_wire: WireClient, gr
 def test_a_connection_error_is_reported_by_goaway(grpcstream_wire: WireClient, grpcstream_observe: Observe) -> None:
     stimuli: dict[str, Callable[[WireClient], Connection | WireStream]] = {
         "a PING of 7 bytes": lambda client: send(client, (FrameType.PING, bytes(7), 0, 0)),
-        "a header block that does not decode": partial(asked, shape=Shape(block=b"\x80")),
+        "a header block that does not decode": partial(send_record, shape=Shape(block=b"\x80")),
         "SETTINGS of 5 bytes": lambda client: send(client, (FrameType.SETTINGS, bytes(5), 0, 0)),
     }
     for name, stimulus in stimuli.items():
         with grpcstream_wire.fresh() as client:
             stimulus(client)
-            client.connection.wait(partial(given_up, client.connection))
-            grpcstream_observe(f"{name}: {told_of(client.connection)}")
+            client.connection.wait(partial(has_connection_error, client.connection))
+            grpcstream_observe(f"{name}: {describe_connection(client.connection)}")

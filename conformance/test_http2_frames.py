@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, NotApplicable, Point, verify
-from pytest_grpcstream.capabilities import INITIAL_KEY
+from pytest_grpcstream import INITIAL_KEY, STREAM_SERVICE, Code, Deviation, NotApplicable, Point, verify
 from pytest_grpcstream.clients.wire import (
     Connection,
     ErrorCode,
@@ -18,7 +17,14 @@ from pytest_grpcstream.clients.wire import (
     WireClient,
     framed,
 )
-from pytest_grpcstream.verify.wire import PLAIN_REQUEST, asked, disturbed, each, outcome, request_of, served
+from pytest_grpcstream.verify.wire import (
+    await_outcome,
+    describe_disturbance,
+    each,
+    encode_request_of,
+    expect_served,
+    send_record,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -48,7 +54,7 @@ def test_settings_are_acknowledged(grpcstream_wire: WireClient, grpcstream_quiet
     connection.await_settings_ack()
     count = acknowledgements(connection)
     wrong = connection.violations.of(Rule.SETTINGS_ACK_PAYLOAD)
-    verify.nothing_wrong(map(str, wrong), "acknowledgements without a payload")
+    verify.no_findings(map(str, wrong), "acknowledgements without a payload")
     verify.fail_unless(count == 2, "2 acknowledgements of 2 SETTINGS frames", f"{count} acknowledgements")
     with connection.corked():
         for _ in range(3):
@@ -68,19 +74,19 @@ def test_the_last_settings_apply(grpcstream_wire: WireClient, grpcstream_quiet: 
                 connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: window})
         connection.ping()
         with client.open("List") as stream:
-            stream.send_last(PLAIN_REQUEST)
+            stream.send_last(STREAM_SERVICE.plain)
             verify.pause(grpcstream_quiet)
             sent = stream.response.flow_bytes
             verify.fail_unless(sent == 0, "no DATA, because the last window is 0", f"{sent} bytes", stream)
             connection.send_settings({SettingCode.INITIAL_WINDOW_SIZE: 1 << 20})
-            verify.list_answer(stream, PLAIN_REQUEST)
+            verify.list_answer(stream, STREAM_SERVICE.plain)
 
 
 @requirement("H2-5", observed_by=("record",))
 def test_unknown_settings_are_ignored(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.fresh(settings=[(UNKNOWN_SETTING, 1), (0xFFFF, 2**32 - 1)]) as client:
         client.connect().send_settings([(0, 7), (UNKNOWN_SETTING, 8)])
-        served(asked(client))
+        expect_served(send_record(client))
 
 
 # Extensions -------------------------------------------------------------------------------------------------------
@@ -96,7 +102,7 @@ def test_unknown_frames_are_ignored(grpcstream_wire: WireClient) -> None:
                 stream.send(name, 1)
             client.connection.send_frame(UNKNOWN_TYPE, stream_id=place)
             stream.close_send()
-            served(stream)
+            expect_served(stream)
 
     each(grpcstream_wire, {"on the connection": False, "on a stream": True}, check)
 
@@ -116,7 +122,7 @@ def test_unused_flags_are_ignored(grpcstream_wire: WireClient) -> None:
             client.connection.send_frame(kind, payload, flags=UNUSED_FLAGS, stream_id=stream_id)
             stream.send("plain", 1)
             stream.close_send()
-            served(stream)
+            expect_served(stream)
 
     each(grpcstream_wire, frames, check)
 
@@ -126,7 +132,7 @@ def test_unused_flags_are_ignored(grpcstream_wire: WireClient) -> None:
 
 @requirement("H2-8", observed_by=("record",))
 def test_padded_data_is_accepted_without_its_padding(grpcstream_wire: WireClient) -> None:
-    echo = "echo" in grpcstream_wire.capabilities.features
+    echo = grpcstream_wire.has("echo")
 
     def check(client: WireClient, padding: int) -> None:
         with client.open("Record") as stream:
@@ -134,7 +140,7 @@ def test_padded_data_is_accepted_without_its_padding(grpcstream_wire: WireClient
             for text in ("first", "second"):
                 stream.send(f"!echo {text}" if echo else text, 1)
             stream.close_send()
-            served(stream)
+            expect_served(stream)
             point = stream.recv()
         if echo:
             verify.fail_unless(point == Point("first,second", 2), "both requests", str(point), stream)
@@ -150,7 +156,7 @@ def test_padding_and_priority_in_headers_are_accepted(grpcstream_wire: WireClien
         "priority": Shape(priority=Priority(weight=200)),
         "both": Shape(padding=7, priority=Priority(exclusive=True)),
     }
-    each(grpcstream_wire, shapes, lambda client, shape: served(asked(client, shape=shape)))
+    each(grpcstream_wire, shapes, lambda client, shape: expect_served(send_record(client, shape=shape)))
 
 
 @requirement("H2-27", observed_by=("record",))
@@ -167,11 +173,11 @@ def test_priority_frames_are_accepted_in_every_state(grpcstream_wire: WireClient
         stream.send("plain", 1)
         stream.close_send()
         prioritize(stream.stream_id)  # half-closed
-        served(stream, expected)
+        expect_served(stream, expected)
     prioritize(stream.stream_id)  # closed
-    gone = disturbed(connection)
+    gone = describe_disturbance(connection)
     verify.fail_unless(gone is None, expected, str(gone), stream)
-    served(asked(grpcstream_wire), expected)
+    expect_served(send_record(grpcstream_wire), expected)
 
 
 # Frame sizes ------------------------------------------------------------------------------------------------------
@@ -183,8 +189,8 @@ def test_a_frame_of_16384_bytes_is_accepted(grpcstream_wire: WireClient) -> None
     if min(stream.send_window, stream.connection.send_window) < SMALLEST_MAX_FRAME:
         raise NotApplicable(f"the windows of the target are smaller than {SMALLEST_MAX_FRAME} bytes")
     prefix = len(framed(b""))
-    stream.write(framed(request_of(SMALLEST_MAX_FRAME - prefix)), end_stream=True)
-    served(stream, f"OK for a frame of {SMALLEST_MAX_FRAME} bytes")
+    stream.write(framed(encode_request_of(SMALLEST_MAX_FRAME - prefix)), end_stream=True)
+    expect_served(stream, f"OK for a frame of {SMALLEST_MAX_FRAME} bytes")
 
 
 @requirement("H2-23", observed_by=("list",))
@@ -194,7 +200,7 @@ def test_frames_of_the_server_are_not_too_large(grpcstream_wire: WireClient) -> 
         stream.send_last(point)
         verify.list_answer(stream, point)
     large = grpcstream_wire.connection.violations.of(Rule.FRAME_TOO_LARGE)
-    verify.nothing_wrong(map(str, large), f"no frame above {SMALLEST_MAX_FRAME} bytes", stream)
+    verify.no_findings(map(str, large), f"no frame above {SMALLEST_MAX_FRAME} bytes", stream)
 
 
 @requirement("H2-23", features=("abort",))
@@ -203,9 +209,9 @@ def test_frames_with_large_trailers_are_not_too_large(grpcstream_wire: WireClien
     message = "0123456789" * 3000
     with grpcstream_wire.open("Record") as stream:
         stream.send(f"!abort 0 {message}", Code.ABORTED)
-        outcome(stream)
+        await_outcome(stream)
     large = grpcstream_wire.connection.violations.of(Rule.FRAME_TOO_LARGE)
-    verify.nothing_wrong(map(str, large), f"no frame above {SMALLEST_MAX_FRAME} bytes", stream)
+    verify.no_findings(map(str, large), f"no frame above {SMALLEST_MAX_FRAME} bytes", stream)
 
 
 # Late frames ------------------------------------------------------------------------------------------------------
@@ -213,7 +219,7 @@ def test_frames_with_large_trailers_are_not_too_large(grpcstream_wire: WireClien
 
 @requirement("H2-24", observed_by=("record",))
 def test_headers_of_failed_calls_update_the_compression_state(grpcstream_wire: WireClient) -> None:
-    returns_metadata = "metadata" in grpcstream_wire.capabilities.features
+    returns_metadata = grpcstream_wire.has("metadata")
 
     def metadata(value: str) -> list[tuple[str, str]]:
         return [(INITIAL_KEY, value), (f"x-{value}", value)]
@@ -221,21 +227,21 @@ def test_headers_of_failed_calls_update_the_compression_state(grpcstream_wire: W
     def served_with(*values: str) -> None:
         for value in values:
             with grpcstream_wire.open("Record", metadata=metadata(value)) as stream:
-                stream.send_last(PLAIN_REQUEST)
-                served(stream)
+                stream.send_last(STREAM_SERVICE.plain)
+                expect_served(stream)
                 if returns_metadata:
-                    verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
+                    verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
 
     grpcstream_wire.open("Record", metadata=metadata("reset")).reset(ErrorCode.CANCEL)
     with grpcstream_wire.open("NoSuchMethod", metadata=metadata("refused")) as refused:
         refused.close_send()
-        outcome(refused)
+        await_outcome(refused)
     served_with("reset", "refused", "new")
     headers = grpcstream_wire.request_headers("Record", metadata=metadata("malformed")).without(":method")
-    malformed = asked(grpcstream_wire, headers)
-    outcome(malformed)
+    malformed = send_record(grpcstream_wire, headers)
+    await_outcome(malformed)
     # RFC 9113, section 5.4.1, lets the server end the connection. Then nothing more can be observed.
-    if disturbed(malformed.connection) is None:
+    if describe_disturbance(malformed.connection) is None:
         served_with("malformed", "newer")
 
 
@@ -243,20 +249,20 @@ def test_headers_of_failed_calls_update_the_compression_state(grpcstream_wire: W
 def test_a_late_window_update_does_not_affect_the_connection(grpcstream_wire: WireClient) -> None:
     expected = "a WINDOW_UPDATE ignored that arrives after the end of the stream"
     for _ in range(3):
-        stream = asked(grpcstream_wire)
-        served(stream)
+        stream = send_record(grpcstream_wire)
+        expect_served(stream)
         stream.open_window(1000)
-    gone = disturbed(stream.connection)
+    gone = describe_disturbance(stream.connection)
     verify.fail_unless(gone is None, expected, str(gone), stream)
-    served(asked(grpcstream_wire), expected)
+    expect_served(send_record(grpcstream_wire), expected)
 
 
 @requirement("H2-26", observed_by=("record",))
 def test_late_data_does_not_affect_the_connection(grpcstream_wire: WireClient) -> None:
-    stream = asked(grpcstream_wire)
-    served(stream)
+    stream = send_record(grpcstream_wire)
+    expect_served(stream)
     stream.data(framed(Point("late", 2)))
-    gone = disturbed(stream.connection)
+    gone = describe_disturbance(stream.connection)
     verify.serves(grpcstream_wire, "after DATA for a stream that has ended")
     if gone is not None:
         raise Deviation("late DATA ignored, or its stream reset", gone, stream)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pytest_grpcstream import verify
+from pytest_grpcstream import STREAM_SERVICE, Observe, verify
 from pytest_grpcstream.clients.wire import (
     Connection,
     ErrorCode,
@@ -25,15 +25,14 @@ from pytest_grpcstream.clients.wire import (
     framed,
 )
 from pytest_grpcstream.verify.wire import (
-    PLAIN_REQUEST,
-    answered,
-    asked,
+    describe_connection,
     each,
-    given_up,
-    refused,
-    served,
-    told_of,
-    uncompressed,
+    encode_literally,
+    expect_answer,
+    expect_refusal,
+    expect_served,
+    has_connection_error,
+    send_record,
 )
 
 pytestmark = [pytest.mark.grpcstream_stress, pytest.mark.stress]
@@ -67,7 +66,7 @@ def flooding(client: WireClient, what: str) -> Iterator[WireClient]:
 def send_in_batches(connection: Connection, count: int, send: Callable[[int], None], batch: int = BATCH) -> None:
     """Call ``send`` ``count`` times, a batch per write, until the connection ends; wait until each batch is taken."""
     for start in range(0, count, batch):
-        if given_up(connection) or not connection.usable:
+        if has_connection_error(connection) or not connection.usable:
             return
         with connection.corked():
             for number in range(start, min(count, start + batch)):
@@ -84,7 +83,7 @@ def test_rapid_resets_leave_others_served(grpcstream_wire: WireClient) -> None:
         connection = flood.connect()
 
         def begin_and_reset(_: int) -> None:
-            with flood.open("Route", connection=connection) as stream:
+            with flood.open("Route", connection=connection, greeting=False) as stream:
                 stream.reset(ErrorCode.CANCEL)
 
         for _ in range(ROUNDS):
@@ -102,8 +101,8 @@ def test_streams_that_the_server_must_reset_leave_others_served(grpcstream_wire:
             if number % 2:
                 connection.send_frame(FrameType.WINDOW_UPDATE, bytes(4), stream_id=stream.stream_id)
             else:
-                stream.data(framed(PLAIN_REQUEST), end_stream=True)
-                stream.data(framed(PLAIN_REQUEST))
+                stream.data(framed(STREAM_SERVICE.plain), end_stream=True)
+                stream.data(framed(STREAM_SERVICE.plain))
 
         for _ in range(ROUNDS):
             send_in_batches(connection, CALLS // ROUNDS, provoke)
@@ -139,7 +138,7 @@ def test_floods_of_small_frames_leave_others_served(grpcstream_wire: WireClient,
 
 @requirement("ROBUST-8")
 def test_an_endless_header_block_leaves_others_served(grpcstream_wire: WireClient, grpcstream_observe: Observe) -> None:
-    fields = uncompressed(Headers([("x-endless", "e" * 107)] * 135))
+    fields = encode_literally(Headers([("x-endless", "e" * 107)] * 135))
     with flooding(grpcstream_wire, "a header block of 5 MiB without an end") as flood:
         connection = flood.connect()
 
@@ -149,18 +148,18 @@ def test_an_endless_header_block_leaves_others_served(grpcstream_wire: WireClien
         connection.send_frame(FrameType.HEADERS, fields, stream_id=1)
         send_in_batches(connection, BLOCKS, go_on, batch=16)
         verify.serves(grpcstream_wire, "beside a header block without an end")
-        connection.wait(lambda: given_up(connection), 1.0)
-        grpcstream_observe(f"a header block of 5 MiB without an end: {told_of(connection)}")
+        connection.wait(lambda: has_connection_error(connection), 1.0)
+        grpcstream_observe(f"a header block of 5 MiB without an end: {describe_connection(connection)}")
 
 
 @requirement("ROBUST-19")
 def test_a_header_block_that_expands_is_refused(grpcstream_wire: WireClient) -> None:
     with flooding(grpcstream_wire, "a header block that expands to 17 MiB") as flood:
-        usual = uncompressed(flood.request_headers("Record"))
+        usual = encode_literally(flood.request_headers("Record"))
         # A literal field that enters the table (RFC 7541, section 6.2.1), then nothing but references to it.
-        entry = b"\x40" + uncompressed(Headers([("x-bomb", "b" * 4000)]))[1:]
-        stream = asked(flood, shape=Shape(block=usual + entry + b"\xbe" * 4500))
-        refused(stream, "a refusal of a header block that expands to 17 MiB")
+        entry = b"\x40" + encode_literally(Headers([("x-bomb", "b" * 4000)]))[1:]
+        stream = send_record(flood, shape=Shape(block=usual + entry + b"\xbe" * 4500))
+        expect_refusal(stream, "a refusal of a header block that expands to 17 MiB")
 
 
 # Slow and strange clients -----------------------------------------------------------------------------------------
@@ -168,7 +167,7 @@ def test_a_header_block_that_expands_is_refused(grpcstream_wire: WireClient) -> 
 
 @requirement("ROBUST-11", observed_by=("record",))
 def test_slow_clients_do_not_delay_others(grpcstream_wire: WireClient) -> None:
-    message = framed(PLAIN_REQUEST)
+    message = framed(STREAM_SERVICE.plain)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(grpcstream_wire.fresh()).open("Record") for _ in range(SLOW)]
         for place in range(len(message)):
@@ -177,14 +176,14 @@ def test_slow_clients_do_not_delay_others(grpcstream_wire: WireClient) -> None:
             verify.pause(STEP)
             verify.serves(grpcstream_wire, f"beside {SLOW} slow clients")
         for stream in slow:
-            served(stream, "the slow client served too, once it has sent its request")
+            expect_served(stream, "the slow client served too, once it has sent its request")
 
 
 @requirement("ROBUST-11")
 def test_slow_headers_do_not_delay_others(grpcstream_wire: WireClient) -> None:
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(grpcstream_wire.fresh()).connect() for _ in range(SLOW)]
-        block = uncompressed(grpcstream_wire.request_headers("Record"))[:10]
+        block = encode_literally(grpcstream_wire.request_headers("Record"))[:10]
         for place, byte in enumerate(block):
             kind = FrameType.CONTINUATION if place else FrameType.HEADERS
             for connection in slow:
@@ -203,6 +202,6 @@ def test_paths_that_are_not_text_do_no_harm(grpcstream_wire: WireClient) -> None
 
     def check(client: WireClient, path: bytes) -> None:
         headers = client.request_headers("Record").replaced(":path", path)
-        answered(asked(client, headers), "any answer to a path that is not text")
+        expect_answer(send_record(client, headers), "any answer to a path that is not text")
 
     each(grpcstream_wire, paths, check)

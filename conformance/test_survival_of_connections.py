@@ -10,7 +10,7 @@ import pytest
 
 from pytest_grpcstream import Client, Failure, StreamError, verify
 from pytest_grpcstream.clients.wire import Connection, FrameType, WireClient, framed
-from pytest_grpcstream.verify.wire import bare
+from pytest_grpcstream.verify.wire import open_bare_connection
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -29,7 +29,7 @@ OTHER_PROTOCOLS = {
 @requirement("ROBUST-1")
 @pytest.mark.parametrize("sent", OTHER_PROTOCOLS.values(), ids=OTHER_PROTOCOLS)
 def test_other_protocols_do_no_harm(grpcstream_wire: WireClient, sent: bytes) -> None:
-    with bare(grpcstream_wire, sent):
+    with open_bare_connection(grpcstream_wire, sent):
         verify.serves(grpcstream_wire, "beside a client that does not speak HTTP/2")
     verify.serves(grpcstream_wire.fresh(), "after a client that does not speak HTTP/2")
 
@@ -39,7 +39,7 @@ def test_silent_connections_do_not_keep_others_out(grpcstream_wire: WireClient) 
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     with contextlib.ExitStack() as stack:
         for number in range(SILENT):
-            stack.enter_context(bare(grpcstream_wire, preface[: number % len(preface)]))
+            stack.enter_context(open_bare_connection(grpcstream_wire, preface[: number % len(preface)]))
         verify.serves(grpcstream_wire, f"beside {SILENT} connections that send no complete preface")
 
 
@@ -96,7 +96,7 @@ def test_vanished_clients_leave_the_server_responsive(
                 verify.answer(route)
             except (Failure, StreamError):
                 # LOAD-1 checks how many calls a server serves at a time. Here all of them vanish, however many.
-                verify.reached(number > 0, "an open Route and an open Record", "none")
+                verify.precondition(number > 0, "an open Route and an open Record", "none")
                 most = number
                 break
         client.close()

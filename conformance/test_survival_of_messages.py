@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Deviation, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, Mismatch, Point, verify
 from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Shape, WireClient, framed
-from pytest_grpcstream.errors import Mismatch
-from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.verify.payloads import gzip_message
-from pytest_grpcstream.verify.wire import PLAIN_REQUEST, answered, asked, each, outcome, uncompressed
+from pytest_grpcstream.verify.wire import await_outcome, each, encode_literally, expect_answer, send_record
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -27,7 +25,9 @@ Fault = Callable[[WireClient], object]
 def test_a_request_without_pt_does_not_crash_the_server(
     grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
 ) -> None:
-    others = {code: "an error, but with another code" for code in Code if code not in (Code.OK, Code.INVALID_ARGUMENT)}
+    others: dict[Code, str] = {
+        code: "an error, but with another code" for code in Code if code not in (Code.OK, Code.INVALID_ARGUMENT)
+    }
     with grpcstream.open(method) as stream:
         stream.send(None)
         stream.close_send()
@@ -76,7 +76,7 @@ def test_a_request_without_pt_does_not_harm_later_calls(grpcstream: Client) -> N
 
 @requirement("ROBUST-5")
 def test_corrupt_compressed_messages_do_not_crash_the_server(grpcstream_wire: WireClient) -> None:
-    plain = STREAM_SERVICE.encode(PLAIN_REQUEST)
+    plain = STREAM_SERVICE.encode(STREAM_SERVICE.plain)
     messages = {
         "not gzip": framed(b"not gzip", compressed=1),
         "half of it": gzip_message(plain * 9, length=24),
@@ -86,7 +86,7 @@ def test_corrupt_compressed_messages_do_not_crash_the_server(grpcstream_wire: Wi
 
     def check(client: WireClient, message: bytes) -> None:
         headers = client.request_headers("Record").added("grpc-encoding", "gzip")
-        answered(asked(client, headers, message), "an error for a corrupt gzip message")
+        expect_answer(send_record(client, headers, message), "an error for a corrupt gzip message")
 
     each(grpcstream_wire, messages, check)
 
@@ -102,8 +102,8 @@ def test_unusual_paths_do_no_harm(grpcstream_wire: WireClient) -> None:
     }
 
     def check(client: WireClient, path: str) -> None:
-        block = uncompressed(client.request_headers("Record").replaced(":path", path))
-        outcome(asked(client, shape=Shape(block=block)))
+        block = encode_literally(client.request_headers("Record").replaced(":path", path))
+        await_outcome(send_record(client, shape=Shape(block=block)))
 
     each(grpcstream_wire, paths, check)
 
@@ -127,21 +127,21 @@ def unknown_method(client: WireClient) -> None:
     """Call a method that does not exist."""
     with client.open("NoSuchMethod") as stream:
         stream.close_send()
-        outcome(stream)
+        await_outcome(stream)
 
 
 def open_record_of_bad_protobuf(client: WireClient) -> None:
     """Send a request that does not parse, and leave the request stream open."""
     with client.open("Record") as stream:
         stream.write(framed(b"\x0a\xff\xff\xff\xff\xff"))
-        outcome(stream)
+        await_outcome(stream)
 
 
 def oversize_prefix(client: WireClient) -> None:
     """Announce a message of 4 GiB, and reset the call if the server waits for it."""
     with client.open("Record") as stream:
         stream.write(framed(b"", length=2**32 - 1))
-        outcome(stream, 0.2)
+        await_outcome(stream, 0.2)
         stream.reset(ErrorCode.CANCEL)
 
 
@@ -150,8 +150,8 @@ def test_a_grpc_fault_does_not_affect_other_calls(grpcstream_wire: WireClient) -
     faults: dict[str, Fault] = {
         "an unknown method": unknown_method,
         "no protobuf": open_record_of_bad_protobuf,
-        "a compressed flag": lambda client: outcome(asked(client, data=framed(b"flag", compressed=1))),
-        "half a message": lambda client: outcome(asked(client, data=framed(b"half", length=8))),
+        "a compressed flag": lambda client: await_outcome(send_record(client, data=framed(b"flag", compressed=1))),
+        "half a message": lambda client: await_outcome(send_record(client, data=framed(b"half", length=8))),
         "too much announced": oversize_prefix,
     }
     each(grpcstream_wire, faults, other_call_survives)
@@ -159,9 +159,9 @@ def test_a_grpc_fault_does_not_affect_other_calls(grpcstream_wire: WireClient) -
 
 def data_after_end_stream(client: WireClient) -> None:
     """Send DATA after END_STREAM."""
-    stream = asked(client)
+    stream = send_record(client)
     stream.data(framed(Point("late", 1)))
-    outcome(stream)
+    await_outcome(stream)
 
 
 def window_update_of_0(client: WireClient) -> None:
@@ -169,12 +169,12 @@ def window_update_of_0(client: WireClient) -> None:
     with client.open("Record") as stream:
         client.connection.send_frame(FrameType.WINDOW_UPDATE, bytes(4), stream_id=stream.stream_id)
         stream.data(framed(Point("plain", 1)), end_stream=True)
-        outcome(stream)
+        await_outcome(stream)
 
 
 def no_method(client: WireClient) -> None:
     """Send a request without :method."""
-    outcome(asked(client, client.request_headers("Record").without(":method")))
+    await_outcome(send_record(client, client.request_headers("Record").without(":method")))
 
 
 @requirement("ROBUST-18", observed_by=("duplex",))
@@ -198,7 +198,7 @@ def test_an_http2_stream_error_does_not_affect_other_calls(grpcstream_wire: Wire
 @requirement("ROBUST-18", observed_by=("duplex",))
 def test_a_last_request_that_is_not_protobuf_does_not_affect_other_calls(grpcstream_wire: WireClient) -> None:
     def fault(client: WireClient) -> None:
-        outcome(asked(client, data=framed(b"\x0a\xff\xff\xff\xff\xff")))
+        await_outcome(send_record(client, data=framed(b"\x0a\xff\xff\xff\xff\xff")))
 
     try:
         other_call_survives(grpcstream_wire, fault)

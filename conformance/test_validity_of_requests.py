@@ -7,10 +7,19 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Deviation, Point, verify
-from pytest_grpcstream.clients.wire import Headers, WireClient, framed
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, Observe, Point, verify
+from pytest_grpcstream.clients.wire import Headers, WireClient, WireStream, framed
 from pytest_grpcstream.verify.payloads import bytes_field, fixed_field, varint_field
-from pytest_grpcstream.verify.wire import PLAIN_REQUEST, Outcome, answered, asked, each, outcome, refused, served, told
+from pytest_grpcstream.verify.wire import (
+    Outcome,
+    await_outcome,
+    describe,
+    each,
+    expect_answer,
+    expect_refusal,
+    expect_served,
+    send_record,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -30,12 +39,12 @@ def adding(*fields: tuple[str, str]) -> dict[str, Change]:
 
 def changed_record(client: WireClient, change: Change) -> WireStream:
     """Call Record with changed request headers, one request and the half-close."""
-    return asked(client, change(client.request_headers("Record")))
+    return send_record(client, change(client.request_headers("Record")))
 
 
 def refuses_each(client: WireClient, changes: Mapping[str, Change], expected: str) -> None:
     """The server refuses a Record with each of these changes to its headers, and keeps serving."""
-    each(client, changes, lambda own, change: refused(changed_record(own, change), expected))
+    each(client, changes, lambda own, change: expect_refusal(changed_record(own, change), expected))
 
 
 # Paths and methods ------------------------------------------------------------------------------------------------
@@ -94,9 +103,9 @@ def test_only_post_runs_a_method(grpcstream_wire: WireClient) -> None:
 def unsupported(client: WireClient, change: Change) -> None:
     """The server refuses a Record with changed headers by HTTP status 415."""
     stream = changed_record(client, change)
-    refused(stream, "HTTP status 415")
+    expect_refusal(stream, "HTTP status 415")
     if stream.response.http_status != 415:
-        raise Deviation("HTTP status 415", told(stream), stream)
+        raise Deviation("HTTP status 415", describe(stream), stream)
 
 
 @requirement("WIRE-5", observed_by=("record",))
@@ -114,10 +123,10 @@ def test_a_request_without_content_type_is_unsupported(grpcstream_wire: WireClie
 @requirement("WIRE-7", observed_by=("list", "record", "route"))
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto"])
 def test_both_content_types_of_grpc_are_accepted(grpcstream_wire: WireClient, content_type: str) -> None:
-    for method, count in (("List", None), ("Record", 1), ("Route", 1)):
+    for method, count in (("List", None), ("Record", 1), ("Route", 1 + grpcstream_wire.greetings)):
         headers = grpcstream_wire.request_headers(method).replaced("content-type", content_type)
         with grpcstream_wire.open(method, headers=headers) as stream:
-            stream.send_last(PLAIN_REQUEST)
+            stream.send_last(STREAM_SERVICE.plain)
             verify.status(stream)
             verify.fail_unless(
                 count in (None, stream.received), f"{count} response(s)", f"{stream.received} responses", stream
@@ -136,8 +145,8 @@ def test_a_similar_content_type_is_refused_or_accepted(
     grpcstream_wire: WireClient, grpcstream_observe: Observe, content_type: str
 ) -> None:
     stream = changed_record(grpcstream_wire, partial(Headers.replaced, name="content-type", value=content_type))
-    outcome(stream)
-    grpcstream_observe(f"{content_type}: {told(stream)}")
+    await_outcome(stream)
+    grpcstream_observe(f"{content_type}: {describe(stream)}")
     verify.serves(grpcstream_wire.fresh(), f"after the content-type {content_type}")
 
 
@@ -149,14 +158,14 @@ def test_a_request_without_te_does_not_hang(grpcstream_wire: WireClient) -> None
     changes: dict[str, Change] = {"no te": lambda headers: headers.without("te"), **replacing("te", "gzip")}
 
     def check(client: WireClient, change: Change) -> None:
-        answered(changed_record(client, change), "any answer to a request without te: trailers")
+        expect_answer(changed_record(client, change), "any answer to a request without te: trailers")
 
     each(grpcstream_wire, changes, check)
 
 
 @requirement("WIRE-20", observed_by=("record",))
 def test_the_required_headers_alone_are_enough(grpcstream_wire: WireClient) -> None:
-    served(changed_record(grpcstream_wire, lambda headers: headers.without("user-agent")))
+    expect_served(changed_record(grpcstream_wire, lambda headers: headers.without("user-agent")))
 
 
 @requirement("WIRE-21", observed_by=("record",))
@@ -164,7 +173,7 @@ def test_host_replaces_a_missing_authority(grpcstream_wire: WireClient) -> None:
     def change(headers: Headers) -> Headers:
         return headers.without(":authority").added("host", headers.all(":authority")[0])
 
-    served(changed_record(grpcstream_wire, change))
+    expect_served(changed_record(grpcstream_wire, change))
 
 
 @requirement("WIRE-21", observed_by=("record",))
@@ -178,9 +187,9 @@ def test_two_authorities_are_refused_and_none_does_not_hang(grpcstream_wire: Wir
     def check(client: WireClient, change: Change) -> None:
         stream = changed_record(client, change)
         if change is changes["none"]:
-            answered(stream, "any answer to a request without an authority")
+            expect_answer(stream, "any answer to a request without an authority")
         else:
-            refused(stream, "HTTP 400, INTERNAL or RST_STREAM for two authorities")
+            expect_refusal(stream, "HTTP 400, INTERNAL or RST_STREAM for two authorities")
 
     each(grpcstream_wire, changes, check)
 
@@ -208,7 +217,7 @@ def test_wrong_pseudo_header_fields_make_a_request_malformed(grpcstream_wire: Wi
 
 @requirement("WIRE-24", observed_by=("record",))
 def test_a_wrong_content_length_makes_a_request_malformed(grpcstream_wire: WireClient) -> None:
-    length = len(framed(PLAIN_REQUEST))
+    length = len(framed(STREAM_SERVICE.plain))
     lengths = adding(("content-length", str(length - 1)), ("content-length", str(length + 1)))
     refuses_each(grpcstream_wire, lengths, f"a refusal of {length} bytes of DATA")
 
@@ -229,9 +238,9 @@ def test_compressed_flags_other_than_0_and_1_are_refused(grpcstream_wire: WireCl
         with client.open("Record") as stream:
             stream.write(framed(Point("!echo flagged", 1), compressed=flag))
             # A server that reports no error until the half-close receives it after a while.
-            outcome(stream, grpcstream_quiet)
+            await_outcome(stream, grpcstream_quiet)
             stream.close_send()
-            if answered(stream, expected) is Outcome.SERVED:
+            if expect_answer(stream, expected) is Outcome.SERVED:
                 raise Deviation(expected, f"OK with the response {stream.recv()}", stream)
 
     each(grpcstream_wire, {f"the flag {flag}": flag for flag in (2, 128, 255)}, check)

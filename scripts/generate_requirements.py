@@ -51,7 +51,7 @@ def lines() -> Iterator[str]:
 
 
 def _row(one: Requirement) -> str:
-    features = ", ".join([*(f"`{name}`" for name in one.needs), *([one.only.upper()] if one.only else [])])
+    features = ", ".join([*(f"`{name}`" for name in one.features), *([one.only.upper()] if one.only else [])])
     addresses = list(links(one.source))
     source = f"[{one.source}]({addresses[0]})" if addresses else one.source
     if "contract" in one.source and not addresses:

@@ -12,16 +12,19 @@ from pytest_grpcstream.errors import SettingError
 from pytest_grpcstream.plugin.fixtures import (
     _grpcstream_keeper,
     _grpcstream_kept,
+    _grpcstream_known,
     grpcstream,
     grpcstream_capabilities,
     grpcstream_channel,
     grpcstream_client,
     grpcstream_connect,
+    grpcstream_observe,
     grpcstream_quiet,
     grpcstream_serve,
     grpcstream_target,
     grpcstream_wire,
 )
+from pytest_grpcstream.plugin.requirement_marker import MARKER_LINE
 from pytest_grpcstream.plugin.session import Run
 from pytest_grpcstream.plugin.suite import SuitePlugin
 from pytest_grpcstream.plugin.terminal import SummaryPlugin
@@ -32,11 +35,13 @@ from pytest_grpcstream.settings import FORMS, QUIET, STARTUP, TIMEOUT, read_sett
 __all__ = [
     "_grpcstream_keeper",
     "_grpcstream_kept",
+    "_grpcstream_known",
     "grpcstream",
     "grpcstream_capabilities",
     "grpcstream_channel",
     "grpcstream_client",
     "grpcstream_connect",
+    "grpcstream_observe",
     "grpcstream_quiet",
     "grpcstream_serve",
     "grpcstream_target",
@@ -147,8 +152,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and the optional features "
-        "without which it is not applicable",
+        MARKER_LINE,
     )
     config.addinivalue_line(
         "markers",

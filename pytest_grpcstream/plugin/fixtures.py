@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from pytest_grpcstream.capabilities import FEATURES
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.plugin.session import Run, is_direct, is_requirement, needs_of, use_client, use_target
+from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
+from pytest_grpcstream.plugin.session import OBSERVED, Run, is_direct, is_requirement, use_client, use_target
 
 if TYPE_CHECKING:
     import grpc
 
     from pytest_grpcstream.capabilities import Capabilities
-    from pytest_grpcstream.clients.client import Client
+    from pytest_grpcstream.clients.client import Client, Connect
     from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.targets.supervisor import SupervisedTarget, TargetSupervisor
+    from pytest_grpcstream.values import Observe
 
-Connect: TypeAlias = "Callable[[], Client]"
 Serve: TypeAlias = "Callable[[object], SupervisedTarget]"
 
 
@@ -93,19 +93,31 @@ def grpcstream_client(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture
 def grpcstream_capabilities(request: pytest.FixtureRequest, _grpcstream_kept: SupervisedTarget) -> Capabilities:
-    """What the target is like: its optional features, and whether its Route speaks first. Found out once per run."""
+    """What the target can do: its optional features, and whether its Route speaks first; probed once per run."""
     run = Run.of(request.config)
     return run.capabilities(_grpcstream_kept, run.kind_of(request.node))
 
 
 @pytest.fixture
-def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: SupervisedTarget) -> Iterator[Connect]:
+def _grpcstream_known(request: pytest.FixtureRequest) -> Capabilities | None:
+    """What the clients of this test know about the target: None in a user's own test, for which nothing is probed."""
+    if not is_requirement(request.node):
+        return None
+    capabilities: Capabilities = request.getfixturevalue("grpcstream_capabilities")
+    return capabilities
+
+
+@pytest.fixture
+def grpcstream_connect(
+    request: pytest.FixtureRequest, _grpcstream_kept: SupervisedTarget, _grpcstream_known: Capabilities | None
+) -> Iterator[Connect]:
     """A factory of clients that each have a connection of their own; they are closed after the test."""
     run = Run.of(request.config)
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = run.connect(_grpcstream_kept, run.kind_of(request.node), run.patience(request.node))
+        kind, limit = run.kind_of(request.node), run.patience(request.node)
+        client = run.connect(_grpcstream_kept, kind, limit, _grpcstream_known)
         clients.append(client)
         use_client(request.node, client)
         return client
@@ -113,6 +125,16 @@ def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_kept: Supervi
     yield connect
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def grpcstream_observe(request: pytest.FixtureRequest) -> Observe:
+    """A function that records what the target did where a specification leaves a choice; the report lists it."""
+
+    def observe(what: str) -> None:
+        request.node.user_properties.append((OBSERVED, what))
+
+    return observe
 
 
 @pytest.fixture
@@ -135,14 +157,16 @@ def grpcstream(request: pytest.FixtureRequest, grpcstream_client: str) -> Iterat
 
 def _client(request: pytest.FixtureRequest, kind: str) -> Client:
     run = Run.of(request.config)
+    known: Capabilities | None = request.getfixturevalue("_grpcstream_known")
     if kind == "wire":
-        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"), run.patience(request.node))
+        return run.connect_by_wire(request.getfixturevalue("_grpcstream_kept"), run.patience(request.node), known)
     from pytest_grpcstream.clients.grpcio import LibraryClient
 
     return LibraryClient(
         request.getfixturevalue("grpcstream_channel"),
         timeout=run.patience(request.node),
         metadata=run.metadata(request.getfixturevalue("_grpcstream_kept")),
+        capabilities=known,
     )
 
 
@@ -153,15 +177,16 @@ def grpcstream_wire(request: pytest.FixtureRequest, _grpcstream_kept: Supervised
     if "wire" not in run.settings.clients and is_requirement(request.node):
         pytest.skip("not applicable: the run is over the library client only")
     _skip_unless_applicable(request)
-    with run.connect_by_wire(_grpcstream_kept, run.patience(request.node)) as client:
+    known: Capabilities | None = request.getfixturevalue("_grpcstream_known")
+    with run.connect_by_wire(_grpcstream_kept, run.patience(request.node), known) as client:
         use_client(request.node, client)
         yield client
 
 
 def _skip_unless_applicable(request: pytest.FixtureRequest) -> None:
     """Skip a test of a requirement whose optional features the target does not have."""
-    needs = [name for name in needs_of(request.node) if name in FEATURES]
-    if needs:
+    marker = RequirementMarker.of(request.node)
+    if marker is not None and marker.features:
         capabilities: Capabilities = request.getfixturevalue("grpcstream_capabilities")
-        if missing := [name for name in needs if name not in capabilities.features]:
+        if missing := [name for name in marker.features if name not in capabilities.features]:
             pytest.skip(f"not applicable: the target has no {' and no '.join(missing)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_grpcstream.errors import Mismatch, TargetError
+from pytest_grpcstream.plugin.requirement_marker import MARKER
 
 if TYPE_CHECKING:
     import grpc
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pytest_grpcstream.targets.supervisor import SupervisedTarget, TargetSupervisor
     from pytest_grpcstream.verdicts.expectations import Expectations
 
-MARKER: Final = "grpcstream_requirement"
-"""The marker by which a test names its requirement."""
 STRESS: Final = "grpcstream_stress"
 """The marker of a test that runs only if it is asked for by name."""
 OBSERVED: Final = "observed"
@@ -120,20 +119,28 @@ class Run:
             return min(limit, HOPELESS)
         return limit if self.spent <= SPENT else min(limit, HURRIED)
 
-    def connect(self, kept: SupervisedTarget, kind: str, timeout: float | None = None) -> Client:
+    def connect(
+        self,
+        kept: SupervisedTarget,
+        kind: str,
+        timeout: float | None = None,
+        capabilities: Capabilities | None = None,
+    ) -> Client:
         """A client with a connection of its own: ``library`` or ``wire``.
 
         Arguments:
             kept: what to connect to.
             kind: the client.
             timeout: seconds that one operation may take, if not as long as the settings say.
+            capabilities: what the client is to know about the target.
         """
         if kind == "wire":
-            return self.connect_by_wire(kept, timeout)
+            return self.connect_by_wire(kept, timeout, capabilities)
         from pytest_grpcstream.clients.grpcio import LibraryClient
 
         limit = self.settings.timeout if timeout is None else timeout
-        return LibraryClient(self.open_channel(kept), timeout=limit, metadata=self.metadata(kept), owned=True)
+        channel, metadata = self.open_channel(kept), self.metadata(kept)
+        return LibraryClient(channel, timeout=limit, metadata=metadata, owned=True, capabilities=capabilities)
 
     def open_channel(self, kept: SupervisedTarget) -> grpc.Channel:
         """A channel with a connection of its own, secured as the settings say."""
@@ -161,8 +168,10 @@ class Run:
         # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
         return kept.security if kept.guarded else PLAINTEXT
 
-    def connect_by_wire(self, kept: SupervisedTarget, timeout: float | None = None) -> WireClient:
-        """A wire client; it connects when it is first used. For the timeout see `connect`."""
+    def connect_by_wire(
+        self, kept: SupervisedTarget, timeout: float | None = None, capabilities: Capabilities | None = None
+    ) -> WireClient:
+        """A wire client; it connects when it is first used. For the arguments see `connect`."""
         from pytest_grpcstream.clients.wire import WireClient
 
         security = self._security_of(kept)
@@ -172,6 +181,7 @@ class Run:
             context=security.context(),
             authority=security.authority,
             metadata=security.metadata,
+            capabilities=capabilities,
         )
 
     def stream_limit(self, kept: SupervisedTarget) -> int | None:
@@ -218,11 +228,6 @@ class Run:
         return str(parameters.get("grpcstream_client", "wire" if self.settings.client == "wire" else "library"))
 
 
-def observe(item: pytest.Item, what: str) -> None:
-    """Note what a target did where it may do as it likes; the end of the run tells it."""
-    item.user_properties.append((OBSERVED, what))
-
-
 def requirement_of(item: pytest.Item) -> Requirement | None:
     """The requirement that a test names, if it names one."""
     if not (name := requirement_id(item)):
@@ -241,12 +246,6 @@ def requirement_id(item: pytest.Item) -> str:
 def is_requirement(item: pytest.Item) -> bool:
     """Whether a test names a requirement."""
     return item.get_closest_marker(MARKER) is not None
-
-
-def needs_of(item: pytest.Item) -> tuple[str, ...]:
-    """The optional features and plain exchanges without which a test of a requirement says nothing."""
-    marker = item.get_closest_marker(MARKER)
-    return () if marker is None else tuple(marker.kwargs.get("needs", ()))
 
 
 def use_target(item: pytest.Item, kept: SupervisedTarget) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_grpcstream.capabilities import EXCHANGES, FEATURES
+from pytest_grpcstream.capabilities import EXCHANGES
 from pytest_grpcstream.errors import (
     Deviation,
     Inconclusive,
@@ -20,6 +20,7 @@ from pytest_grpcstream.errors import (
     TargetError,
 )
 from pytest_grpcstream.escape import one_line
+from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import (
     HASTE,
     STRESS,
@@ -27,7 +28,6 @@ from pytest_grpcstream.plugin.session import (
     Selection,
     forget,
     is_requirement,
-    needs_of,
     requirement_id,
     requirement_of,
     streams_of,
@@ -146,6 +146,7 @@ class SuitePlugin:
         return not only or (security.tls and (only == "tls" or security.cert is not None))
 
     def _prepare(self, config: pytest.Config, item: pytest.Item) -> None:
+        RequirementMarker.of(item)  # a marker that is not valid is an error of the collection
         try:
             requirement = requirement_of(item)
         except KeyError as error:
@@ -270,11 +271,11 @@ class SuitePlugin:
     def _require_exchanges(self, item: pytest.Item) -> None:
         """Leave a requirement open that is observed by an exchange which this target cannot do at all."""
         kept = target_of(item)
-        needs = [name for name in needs_of(item) if name not in FEATURES]
-        if kept is None or not needs:
+        marker = RequirementMarker.of(item)
+        if kept is None or marker is None or not marker.observed_by:
             return
         failures = self._run.capabilities(kept, self._run.kind_of(item)).failed_exchanges
-        if broken := [name for name in needs if name in failures]:
+        if broken := [name for name in marker.observed_by if name in failures]:
             names = " and ".join(EXCHANGES[name] for name in broken)
             how = "; ".join(dict.fromkeys(failures[name] for name in broken))
             raise Inconclusive(f"{names}, by which this is observed", f"this target has not even {names}: {how}")
@@ -297,8 +298,8 @@ class SuitePlugin:
         for _ in range(LOOKS):
             began = time.monotonic()
             try:
-                with self._run.connect(kept, kind) as client:
-                    verify.serves(client, capabilities, "after this test")
+                with self._run.connect(kept, kind, capabilities=capabilities) as client:
+                    verify.serves(client, "after this test")
             except Mismatch as error:
                 seen = error.actual
             else:

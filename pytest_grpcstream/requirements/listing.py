@@ -33,15 +33,23 @@ def list_requirements(text: str) -> Iterator[str]:
         if one.area != area:
             area = one.area
             yield f"{AREAS[area]}:"
-        needs = f"; requires {', '.join(one.needs)}" if one.needs else ""
+        features = f"; requires {', '.join(one.features)}" if one.features else ""
         kind = f"; only with {one.only.upper()}" if one.only else ""
         yield f"  {one.id}: {one.sentence}"
-        yield f"      {one.severity}; {one.level} ({one.owner}){needs}{kind}; {one.source}"
+        yield f"      {one.severity}; {one.level} ({one.owner}){features}{kind}; {one.source}"
         yield from (f"      {link}" for link in links(one.source))
     yield f"{len(found)} of {len(registry())} requirements"
 
 
 def _matches(one: Requirement, word: str) -> bool:
-    exact = {one.id.lower(), one.area.lower(), one.severity, one.level.lower(), one.owner.lower(), one.only, *one.needs}
+    exact = {
+        one.id.lower(),
+        one.area.lower(),
+        one.severity,
+        one.level.lower(),
+        one.owner.lower(),
+        one.only,
+        *one.features,
+    }
     known = {*map(str.lower, AREAS), "error", "warning", "info", "must", "should", "may", *FEATURES}
     return word in exact if word in known else word in exact or word in one.sentence.lower()

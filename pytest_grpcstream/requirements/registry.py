@@ -46,7 +46,7 @@ class Requirement:
         severity: whether a violation fails the run (error), is shown (warning) or is only reported (info).
         source: the document and section that contain the rule.
         risk: what its tests do to a server; one of `RISKS`.
-        needs: the optional features without which none of its tests can run.
+        features: the optional features without which none of its tests can run.
         only: the kind of run to which it applies: tls, mtls, or empty for every run.
     """
 
@@ -57,7 +57,7 @@ class Requirement:
     severity: Severity
     source: str
     risk: str
-    needs: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     only: str = ""
 
     @property
@@ -86,7 +86,7 @@ def registry() -> dict[str, Requirement]:
             severity=entry.get("severity", "error"),
             source=entry["source"],
             risk=entry.get("risk", "plain"),
-            needs=tuple(entry.get("needs", ())),
+            features=tuple(entry.get("features", ())),
             only=entry.get("only", ""),
         )
         for name, entry in tomllib.loads(text).items()

@@ -16,11 +16,9 @@ from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.errors import Mismatch, OperationTimeout, StreamError, TargetError
+from pytest_grpcstream.service import INITIAL_KEY, TRAILING_KEY
 from pytest_grpcstream.values import EOF, Code, Metadata, Point
 from pytest_grpcstream.verify import EXCHANGES
-
-INITIAL_KEY: Final = "x-grpc-test-echo-initial"
-TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
 
 _UNDEFINED: Final = "!undefined"
 """A word that the contract does not define: the control of every probe."""

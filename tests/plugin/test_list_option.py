@@ -24,7 +24,7 @@ def test_words_select(run: Run) -> None:
     wanted = [
         one.id
         for one in registry().values()
-        if one.area == "ABORT" and one.severity == "error" and "metadata" in one.needs
+        if one.area == "ABORT" and one.severity == "error" and "metadata" in one.features
     ]
     assert [line.split(":")[0].strip() for line in result.outlines if line.startswith("  ABORT-")] == wanted != []
     shown = "".join(run("--grpcstream-list=padding").outlines)

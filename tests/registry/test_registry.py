@@ -56,16 +56,18 @@ def test_every_test_has_a_requirement(name: str) -> None:
     assert TESTS[name]
     for mark in TESTS[name]:
         assert mark.args[0] in registry()
-        assert set(mark.kwargs.get("needs", ())) <= {*FEATURES, *EXCHANGES}
+        assert set(mark.kwargs) <= {"features", "observed_by"}
+        assert set(mark.kwargs.get("features", ())) <= {*FEATURES}
+        assert set(mark.kwargs.get("observed_by", ())) <= {*EXCHANGES}
 
 
 def test_a_requirement_needs_what_all_its_tests_need() -> None:
     """The features in the registry are those that every test of the requirement needs."""
-    needs: dict[str, set[str]] = {}
+    features: dict[str, set[str]] = {}
     for mark in MARKS:
-        own = {*mark.kwargs.get("needs", ())} & {*FEATURES}
-        needs[mark.args[0]] = needs.get(mark.args[0], own) & own
-    assert {name: set(one.needs) for name, one in registry().items()} == needs
+        own = {*mark.kwargs.get("features", ())}
+        features[mark.args[0]] = features.get(mark.args[0], own) & own
+    assert {name: set(one.features) for name, one in registry().items()} == features
 
 
 def test_entries_are_complete() -> None:
