@@ -20,7 +20,6 @@ from pytest_grpcstream.requirements.spec_links import links
 from wire_mutants.bank import MUTANTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-EXCHANGES: Final = {"list", "record", "route", "duplex"}
 
 
 def named() -> Iterator[tuple[str, list[Any]]]:
