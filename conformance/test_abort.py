@@ -6,10 +6,20 @@ from collections.abc import Iterable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Metadata, Point, Stream, verify
-from pytest_grpcstream.escape import printable
-from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
-from pytest_grpcstream.values import MetadataValue, code_name
+from pytest_grpcstream import (
+    INITIAL_KEY,
+    STREAM_SERVICE,
+    TRAILING_KEY,
+    Client,
+    Code,
+    Metadata,
+    MetadataValue,
+    Point,
+    Stream,
+    code_name,
+    printable,
+    verify,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
@@ -43,7 +53,7 @@ def aborted(
     return stream
 
 
-@requirement("ABORT-1", needs=("abort",))
+@requirement("ABORT-1", features=("abort",))
 @every_method
 def test_every_status_code_reaches_the_client(grpcstream: Client, method: str) -> None:
     wrong: list[str] = []
@@ -52,10 +62,10 @@ def test_every_status_code_reaches_the_client(grpcstream: Client, method: str) -
             status = stream.end()
             if status.code != code:
                 wrong.append(f"{code_name(code)} arrived as {status}")
-    verify.nothing_wrong(wrong, "each of the codes 1 to 16 as it was chosen", stream)
+    verify.no_findings(wrong, "each of the codes 1 to 16 as it was chosen", stream)
 
 
-@requirement("ABORT-3", needs=("abort",))
+@requirement("ABORT-3", features=("abort",))
 @every_method
 def test_every_status_message_reaches_the_client(grpcstream: Client, method: str) -> None:
     wrong: list[str] = []
@@ -64,54 +74,52 @@ def test_every_status_message_reaches_the_client(grpcstream: Client, method: str
             status = stream.end()
             if status != (Code.ABORTED, message):
                 wrong.append(f"{printable(message)} arrived as {status}")
-    verify.nothing_wrong(wrong, "ABORTED with each message as it was chosen", stream)
+    verify.no_findings(wrong, "ABORTED with each message as it was chosen", stream)
 
 
-@requirement("ABORT-5", needs=("abort",))
+@requirement("ABORT-5", features=("abort",))
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_list_delivers_the_responses_before_the_abort(grpcstream: Client, count: int) -> None:
     point = Point(f"!abort {count} enough", Code.DATA_LOSS)
     with grpcstream.list(point) as stream:
         verify.same(
-            stream, stream.collect(), verify.counted(point._replace(value=0), count), "the responses before the abort"
+            stream,
+            stream.collect(),
+            STREAM_SERVICE.list_responses(point._replace(value=0), count),
+            "the responses before the abort",
         )
         verify.status(stream, Code.DATA_LOSS, "enough")
 
 
-@requirement("ABORT-5", needs=("abort", "route"))
+@requirement("ABORT-5", features=("abort",), observed_by=("route",))
 @pytest.mark.parametrize("count", [1, 3, 100])
-def test_route_delivers_the_responses_before_the_abort(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, count: int
-) -> None:
-    with grpcstream.route() as stream:
+def test_route_delivers_the_responses_before_the_abort(grpcstream: Client, count: int) -> None:
+    with grpcstream.route(greeting=False) as stream:
         for number in range(count):
             stream.send("before", number)
         stream.send("!abort 5 enough", Code.NOT_FOUND)  # the number is for List; here it is ignored
-        for _ in range(count + grpcstream_capabilities.route_speaks_first):
+        for _ in range(count + grpcstream.greetings):
             verify.answer(stream)
-        status, rest = stream.end(), stream.received - count - grpcstream_capabilities.route_speaks_first
+        status, rest = stream.end(), stream.received - count - grpcstream.greetings
         verify.fail_unless(rest == 0, "nothing between the answers and the status", f"{rest} more responses", stream)
         verify.fail_unless(status == (Code.NOT_FOUND, "enough"), "the status NOT_FOUND 'enough'", str(status), stream)
 
 
-@requirement("ABORT-6", needs=("abort",))
+@requirement("ABORT-6", features=("abort",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_an_abort_arrives_while_the_client_goes_on_sending(
-    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities
-) -> None:
+def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, method: str) -> None:
     with grpcstream.open(method) as stream:
         stream.send("before", 1)
         stream.send("!abort 3 no more", Code.RESOURCE_EXHAUSTED)  # the number is for List; here it is ignored
         for number in range(200):
             stream.send("late" * 50, number)
         verify.status(stream, Code.RESOURCE_EXHAUSTED, "no more")
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after an abort in the middle of the requests")
+    verify.unharmed(grpcstream, "after an abort in the middle of the requests")
 
 
-@requirement("ABORT-7", needs=("abort", "duplex"))
-def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("ABORT-7", features=("abort",), observed_by=("duplex",))
+def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client) -> None:
     with grpcstream.route() as sibling:
-        verify.greeting(sibling, grpcstream_capabilities)
         for number in range(20):
             with aborted(
                 grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL
@@ -123,51 +131,53 @@ def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream
         verify.eof(sibling)
 
 
-@requirement("ABORT-13", needs=("abort", "metadata"))
+@requirement("ABORT-13", features=("abort", "metadata"))
 @every_method
 def test_trailing_metadata_arrives_with_an_error(grpcstream: Client, method: str) -> None:
     sent = bytes(range(256))
     with aborted(grpcstream, method, "!abort 0 with metadata", Code.ABORTED, [(TRAILING_KEY, sent)]) as stream:
         verify.status(stream, Code.ABORTED, "with metadata")
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [sent])
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [sent])
 
 
-@requirement("ABORT-13", needs=("abort", "metadata"))
+@requirement("ABORT-13", features=("abort", "metadata"))
 def test_trailing_metadata_arrives_with_an_error_after_responses(grpcstream: Client) -> None:
     with grpcstream.list("!abort 2 later", Code.ABORTED, metadata=[(TRAILING_KEY, b"\xab\x00")]) as stream:
         verify.status(stream, Code.ABORTED, "later")
         verify.fail_unless(stream.received == 2, "2 responses before the status", f"{stream.received}", stream)
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\x00"])
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\x00"])
 
 
-@requirement("META-16", needs=("abort", "metadata"))
+@requirement("META-16", features=("abort", "metadata"))
 @every_method
 def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: str) -> None:
     with aborted(grpcstream, method, "!abort 0 at once", Code.ABORTED, [(INITIAL_KEY, "kept")]) as stream:
         verify.status(stream, Code.ABORTED)
         # A trailers-only response has one block of headers, which a client shows as trailing metadata.
         both = Metadata([*stream.initial_metadata, *(stream.trailing_metadata or ())])
-        verify.carries(stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"])
+        verify.metadata(
+            stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"]
+        )
 
 
-@requirement("ABORT-15", needs=("abort",))
-def test_a_long_status_message_does_no_harm(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("ABORT-15", features=("abort",))
+def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
     message = "long " * 800
     with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
         verify.status(stream, Code.NOT_FOUND, message)
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after a status message of 4 KiB")
+    verify.unharmed(grpcstream, "after a status message of 4 KiB")
 
 
-@requirement("ABORT-16", needs=("abort",))
+@requirement("ABORT-16", features=("abort",))
 @every_method
 def test_a_status_message_cannot_inject_a_status(grpcstream: Client, method: str) -> None:
     message = "a\r\ngrpc-status: 0\r\nx-injected: yes"
     with aborted(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
         verify.status(stream, Code.UNAUTHENTICATED, message)
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
 
 
-@requirement("ABORT-17", needs=("abort",))
+@requirement("ABORT-17", features=("abort",))
 @every_method
 @pytest.mark.parametrize("code", [0, 17, -1])
 def test_an_abort_with_a_code_out_of_range_is_a_bad_directive(grpcstream: Client, method: str, code: int) -> None:
@@ -175,13 +185,13 @@ def test_an_abort_with_a_code_out_of_range_is_a_bad_directive(grpcstream: Client
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
 
-@requirement("ABORT-17", needs=("abort",))
+@requirement("ABORT-17", features=("abort",))
 def test_an_abort_after_a_negative_number_of_responses_is_a_bad_directive(grpcstream: Client) -> None:
     with grpcstream.list("!abort -1 negative", Code.ABORTED) as stream:
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
 
-@requirement("ABORT-17", needs=("repeat",))
+@requirement("ABORT-17", features=("repeat",))
 @pytest.mark.parametrize("method", ["List", "Route"])
 @pytest.mark.parametrize("name", ["!repeat x y", "!repeat -1 y"])
 def test_a_bad_repeat_is_refused(grpcstream: Client, method: str, name: str) -> None:
@@ -189,7 +199,7 @@ def test_a_bad_repeat_is_refused(grpcstream: Client, method: str, name: str) -> 
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
 
-@requirement("ABORT-17", needs=("sleep",))
+@requirement("ABORT-17", features=("sleep",))
 @every_method
 def test_a_negative_sleep_is_refused(grpcstream: Client, method: str) -> None:
     with aborted(grpcstream, method, "!sleep -1", 0) as stream:

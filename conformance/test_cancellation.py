@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from pytest_grpcstream import Client, Code, Failure, OperationTimeout, Point, StreamError, verify
-from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -29,7 +28,7 @@ def new_token() -> str:
     return uuid.uuid4().hex
 
 
-@requirement("CANCEL-2", needs=("watch",))
+@requirement("CANCEL-2", features=("watch",))
 @pytest.mark.parametrize("deadline", [None, 600], ids=["no deadline", "a long deadline"])
 def test_the_handler_of_a_list_learns_of_the_cancel(
     grpcstream: Client, grpcstream_quiet: float, deadline: float | None
@@ -42,12 +41,12 @@ def test_the_handler_of_a_list_learns_of_the_cancel(
             with contextlib.suppress(OperationTimeout):
                 stream.headers(timeout=pause)
             stream.cancel()
-            verify.noticed(grpcstream, token, stream, "the client's cancel")
+            verify.await_cancellation(grpcstream, token, stream, "the client's cancel")
 
-    verify.with_patience(cancelled, grpcstream_quiet)
+    verify.retry_with_longer_pauses(cancelled, grpcstream_quiet)
 
 
-@requirement("CANCEL-2", needs=("watch",))
+@requirement("CANCEL-2", features=("watch",))
 def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcstream_quiet: float) -> None:
     def cancelled(pause: float) -> None:
         token = new_token()
@@ -56,12 +55,12 @@ def test_the_handler_of_a_record_learns_of_the_cancel(grpcstream: Client, grpcst
             stream.send("and more", 1)
             verify.pause(pause)
             stream.cancel()
-            verify.noticed(grpcstream, token, stream, "the client's cancel")
+            verify.await_cancellation(grpcstream, token, stream, "the client's cancel")
 
-    verify.with_patience(cancelled, grpcstream_quiet)
+    verify.retry_with_longer_pauses(cancelled, grpcstream_quiet)
 
 
-@requirement("CANCEL-2", needs=("watch", "sleep"))
+@requirement("CANCEL-2", features=("watch", "sleep"))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_the_handler_learns_of_a_cancel_behind_the_half_close(
     grpcstream: Client, method: str, grpcstream_quiet: float
@@ -75,51 +74,47 @@ def test_the_handler_learns_of_a_cancel_behind_the_half_close(
             stream.close_send()
             verify.pause(pause)
             stream.cancel()
-            verify.noticed(grpcstream, token, stream, "a cancel behind the half-close")
+            verify.await_cancellation(grpcstream, token, stream, "a cancel behind the half-close")
 
-    verify.with_patience(cancelled, grpcstream_quiet)
+    verify.retry_with_longer_pauses(cancelled, grpcstream_quiet)
 
 
-@requirement("CANCEL-2", needs=("watch", "duplex"))
-def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("CANCEL-2", features=("watch",), observed_by=("duplex",))
+def test_the_handler_of_a_route_learns_of_the_cancel(grpcstream: Client) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.cancel()
-        verify.noticed(grpcstream, token, stream, "the client's cancel")
+        verify.await_cancellation(grpcstream, token, stream, "the client's cancel")
 
 
-@requirement("CANCEL-2", needs=("watch", "sleep", "duplex"))
-def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("CANCEL-2", features=("watch", "sleep"), observed_by=("duplex",))
+def test_a_handler_that_sleeps_learns_of_the_cancel(grpcstream: Client) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
         stream.cancel()
-        verify.noticed(grpcstream, token, stream, "a cancel in the middle of its sleep")
+        verify.await_cancellation(grpcstream, token, stream, "a cancel in the middle of its sleep")
 
 
 @requirement("CANCEL-3")
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_a_cancel_right_after_the_beginning_does_no_harm(
-    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities
-) -> None:
+def test_a_cancel_right_after_the_beginning_does_no_harm(grpcstream: Client, method: str) -> None:
     for number in range(40):
-        with grpcstream.open(method) as stream:
+        with grpcstream.open(method, greeting=False) as stream:
             # At once the cancel overtakes the handler, and a little later it meets it.
             verify.pause(0.005 * (number % 2))
             stream.cancel()
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled before their first request")
+    verify.unharmed(grpcstream, "after calls that were cancelled before their first request")
 
 
-@requirement("CANCEL-4", needs=("sleep",))
+@requirement("CANCEL-4", features=("sleep",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_cancel_between_half_close_and_response_does_no_harm(
-    grpcstream: Client, method: str, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
+    grpcstream: Client, method: str, grpcstream_quiet: float
 ) -> None:
     streams = [grpcstream.open(method) for _ in range(5)]
     for stream in streams:
@@ -128,29 +123,27 @@ def test_a_cancel_between_half_close_and_response_does_no_harm(
     verify.pause(grpcstream_quiet)
     for stream in streams:
         stream.cancel()
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled while their handlers slept")
+    verify.unharmed(grpcstream, "after calls that were cancelled while their handlers slept")
 
 
-@requirement("CANCEL-5", needs=("duplex",))
-def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("CANCEL-5", observed_by=("duplex",))
+def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client) -> None:
     for number in range(10):
         with grpcstream.route() as route, grpcstream.list("cancelled", number) as listing:
-            verify.greeting(route, grpcstream_capabilities)
             route.send("cancelled", number)
             verify.answer(route)
             verify.point(listing, Point("cancelled", number))
             route.cancel()
             listing.cancel()
             verify.status(route, Code.CANCELLED)
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after calls that were cancelled after their first response")
+    verify.unharmed(grpcstream, "after calls that were cancelled after their first response")
 
 
-@requirement("CANCEL-9", needs=("duplex",))
-def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("CANCEL-9", observed_by=("duplex",))
+def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client) -> None:
     with grpcstream.route() as sibling:
-        verify.greeting(sibling, grpcstream_capabilities)
         for number in range(50):
-            with grpcstream.open(("List", "Record", "Route")[number % 3]) as stream:
+            with grpcstream.open(("List", "Record", "Route")[number % 3], greeting=False) as stream:
                 stream.send("cancelled", number)
                 stream.cancel()
             sibling.send("still here", number)
@@ -159,22 +152,19 @@ def test_cancels_do_not_disturb_a_call_beside_them(grpcstream: Client, grpcstrea
         verify.eof(sibling)
 
 
-@requirement("CANCEL-13", needs=("watch", "repeat", "duplex"))
-def test_a_cancel_ends_a_handler_that_waits_for_flow_control(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
-) -> None:
+@requirement("CANCEL-13", features=("watch", "repeat"), observed_by=("duplex",))
+def test_a_cancel_ends_a_handler_that_waits_for_flow_control(grpcstream: Client, grpcstream_quiet: float) -> None:
     token = new_token()
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send(f"!watch {token}")
         verify.answer(stream)
         stream.send(f"!repeat 400 {'unread' * 2500}")
         verify.pause(grpcstream_quiet)
         stream.cancel()
-        verify.noticed(grpcstream, token, stream, "a cancel while its responses are not read")
+        verify.await_cancellation(grpcstream, token, stream, "a cancel while its responses are not read")
 
 
-@requirement("CANCEL-16", needs=("watch",))
+@requirement("CANCEL-16", features=("watch",))
 def test_a_call_that_ended_with_ok_is_not_counted_as_cancelled(grpcstream: Client, grpcstream_quiet: float) -> None:
     token = new_token()
     with grpcstream.route() as stream:
@@ -182,11 +172,11 @@ def test_a_call_that_ended_with_ok_is_not_counted_as_cancelled(grpcstream: Clien
         stream.close_send()
         verify.status(stream)
         verify.pause(grpcstream_quiet)
-        counted = verify.counted_as_cancelled(grpcstream, token)
+        counted = verify.query_cancelled(grpcstream, token)
         verify.fail_unless(not counted, "!cancelled answers 0 for a call that ended with OK", "it answers 1", stream)
 
 
-@requirement("CANCEL-16", needs=("watch", "abort"))
+@requirement("CANCEL-16", features=("watch", "abort"))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_a_call_that_was_aborted_is_not_counted_as_cancelled(
     grpcstream: Client, grpcstream_quiet: float, method: str
@@ -197,48 +187,43 @@ def test_a_call_that_was_aborted_is_not_counted_as_cancelled(
         stream.send("!abort 0 by the server", Code.ABORTED)
         verify.status(stream, Code.ABORTED)
         verify.pause(grpcstream_quiet)
-        counted = verify.counted_as_cancelled(grpcstream, token)
+        counted = verify.query_cancelled(grpcstream, token)
         verify.fail_unless(not counted, "!cancelled answers 0 for an aborted call", "it answers 1", stream)
 
 
-@requirement("CANCEL-16", needs=("watch", "duplex"))
-def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("CANCEL-16", features=("watch",), observed_by=("duplex",))
+def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(grpcstream: Client) -> None:
     cancelled, still_open = new_token(), new_token()
     with grpcstream.route() as gone, grpcstream.route() as stays:
         for stream, token in ((gone, cancelled), (stays, still_open)):
-            verify.greeting(stream, grpcstream_capabilities)
             stream.send(f"!watch {token}")
             verify.answer(stream)
         gone.cancel()
-        verify.noticed(grpcstream, cancelled, gone, "the client's cancel")
+        verify.await_cancellation(grpcstream, cancelled, gone, "the client's cancel")
         for token, which in ((still_open, "a call that is still open"), (new_token(), "a call that never was")):
-            counted = verify.counted_as_cancelled(grpcstream, token)
+            counted = verify.query_cancelled(grpcstream, token)
             verify.fail_unless(not counted, f"!cancelled answers 0 for {which}", "it answers 1", stays)
         stays.send("still here", 1)
         verify.answer(stays)
 
 
-@requirement("LOAD-8", needs=("duplex",))
+@requirement("LOAD-8", observed_by=("duplex",))
 def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_connect: Callable[[], Client]
+    grpcstream: Client, grpcstream_connect: Callable[[], Client]
 ) -> None:
     for client in spread(grpcstream, grpcstream_connect):
         for number in range(EACH):
             with client.route() as stream:
-                verify.greeting(stream, grpcstream_capabilities)
                 stream.send("storm", number)
                 verify.answer(stream)
                 stream.cancel()
-    verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after {STORM} cancelled Routes")
+    verify.serves(grpcstream_connect(), f"after {STORM} cancelled Routes")
 
 
-@requirement("LOAD-8", needs=("watch",))
+@requirement("LOAD-8", features=("watch",))
 def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
     grpcstream: Client,
     grpcstream_connect: Callable[[], Client],
-    grpcstream_capabilities: Capabilities,
     grpcstream_quiet: float,
 ) -> None:
     token, patience = new_token(), grpcstream_quiet
@@ -250,16 +235,13 @@ def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
                 except OperationTimeout:
                     patience = grpcstream_quiet / 20  # they will not come the next time either
                 stream.cancel()
-    verify.serves(
-        grpcstream_connect(), grpcstream_capabilities, f"after {STORM} Lists that were cancelled while they waited"
-    )
+    verify.serves(grpcstream_connect(), f"after {STORM} Lists that were cancelled while they waited")
 
 
-@requirement("LOAD-8", needs=("sleep",))
+@requirement("LOAD-8", features=("sleep",))
 def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
     grpcstream: Client,
     grpcstream_connect: Callable[[], Client],
-    grpcstream_capabilities: Capabilities,
     grpcstream_quiet: float,
 ) -> None:
     for client in spread(grpcstream, grpcstream_connect):
@@ -269,12 +251,12 @@ def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
         verify.pause(grpcstream_quiet / 2)
         for stream in streams:
             stream.cancel()
-    verify.serves(grpcstream_connect(), grpcstream_capabilities, f"after {STORM} calls were cancelled in their sleep")
+    verify.serves(grpcstream_connect(), f"after {STORM} calls were cancelled in their sleep")
 
 
-@requirement("ROBUST-14", needs=("duplex",))
+@requirement("ROBUST-14", observed_by=("duplex",))
 def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
-    grpcstream_connect: Callable[[], Client], grpcstream: Client, grpcstream_capabilities: Capabilities
+    grpcstream_connect: Callable[[], Client], grpcstream: Client
 ) -> None:
     most = 20
     for _ in range(5):
@@ -282,14 +264,13 @@ def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
         for number in range(most):
             try:
                 route, record = client.route(), client.record()
-                verify.greeting(route, grpcstream_capabilities)
                 for stream in (route, record):
                     stream.send("vanishing", number)
                 verify.answer(route)
             except (Failure, StreamError):
                 # How many calls a server takes at a time is for LOAD-1: here they vanish, however many they are.
-                verify.reached(number > 0, "an open Route and an open Record", "none")
+                verify.precondition(number > 0, "an open Route and an open Record", "none")
                 most = number
                 break
         client.close()
-    verify.serves(grpcstream, grpcstream_capabilities, "after five clients vanished with up to forty open calls each")
+    verify.serves(grpcstream, "after five clients vanished with up to forty open calls each")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Client, Point, verify
-from pytest_grpcstream.parallel import together
-from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream import STREAM_SERVICE, Client, Point, run_concurrently, verify
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -15,24 +13,19 @@ KIB = "k" * 1024
 
 @requirement("HALF-1")
 @pytest.mark.parametrize("count", [1, 100])
-def test_all_answers_arrive_after_the_half_close(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, count: int
-) -> None:
-    with grpcstream.route() as stream:
+def test_all_answers_arrive_after_the_half_close(grpcstream: Client, count: int) -> None:
+    with grpcstream.route(greeting=False) as stream:
         for number in range(count):
             stream.send("" if number % 7 == 3 else "due", number)
         stream.close_send()
-        for _ in range(count + grpcstream_capabilities.route_speaks_first):
+        for _ in range(count + grpcstream.greetings):
             verify.answer(stream)
         verify.eof(stream)
 
 
-@requirement("HALF-3", needs=("sleep", "route"))
-def test_the_half_close_does_not_cancel_a_slow_answer(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("HALF-3", features=("sleep",), observed_by=("route",))
+def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send("!sleep 200")
         stream.close_send()
         verify.answer(stream)
@@ -40,9 +33,8 @@ def test_the_half_close_does_not_cancel_a_slow_answer(
 
 
 @requirement("HALF-4")
-def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+def test_route_answers_each_request_before_the_next(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         for number in range(20):
             stream.send("ping", number)
             verify.answer(stream)
@@ -50,11 +42,10 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client, grpcstre
         verify.eof(stream)
 
 
-@requirement("HALF-4", needs=("echo", "duplex"))
-def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("HALF-4", features=("echo",), observed_by=("duplex",))
+def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client) -> None:
     # Buffers of a usual size, which hold what fits until there is more.
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         for size in (500, 1_500, 3_000, 6_000, 12_000):
             point = Point(f"!echo {'m' * size}", size)
             stream.send(point)
@@ -63,40 +54,35 @@ def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client, grpcstream_
         verify.eof(stream)
 
 
-@requirement("HALF-5", needs=("finish", "route"))
+@requirement("HALF-5", features=("finish",), observed_by=("route",))
 @pytest.mark.parametrize("before", [0, 1, 50])
-def test_route_that_finishes_early_ends_without_the_half_close(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, before: int
-) -> None:
-    with grpcstream.route() as stream:
+def test_route_that_finishes_early_ends_without_the_half_close(grpcstream: Client, before: int) -> None:
+    with grpcstream.route(greeting=False) as stream:
         for number in range(before):
             stream.send("before", number)
         stream.send("!finish")
-        for _ in range(before + grpcstream_capabilities.route_speaks_first):
+        for _ in range(before + grpcstream.greetings):
             verify.answer(stream)
         verify.eof(stream)
 
 
-@requirement("HALF-5", needs=("finish", "route"))
-def test_route_finishes_early_while_the_client_goes_on_sending(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
-    with grpcstream.route() as stream:
+@requirement("HALF-5", features=("finish",), observed_by=("route",))
+def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Client) -> None:
+    with grpcstream.route(greeting=False) as stream:
         stream.send("before", 1)
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
-        for _ in range(1 + grpcstream_capabilities.route_speaks_first):
+        for _ in range(1 + grpcstream.greetings):
             verify.answer(stream)
         verify.eof(stream)
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after a Route that finished early")
+    verify.unharmed(grpcstream, "after a Route that finished early")
 
 
-@requirement("HALF-8", needs=("echo", "duplex"))
-def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("HALF-8", features=("echo",), observed_by=("duplex",))
+def test_both_sides_send_large_volumes_at_once(grpcstream: Client) -> None:
     points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
 
         def write() -> None:
             for point in points:
@@ -107,17 +93,14 @@ def test_both_sides_send_large_volumes_at_once(grpcstream: Client, grpcstream_ca
             verify.echoes(stream, points)
             verify.eof(stream)
 
-        together([read, write])
+        run_concurrently([read, write])
 
 
-@requirement("HALF-11", needs=("repeat", "route"))
-def test_a_half_close_before_reading_loses_nothing(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
-) -> None:
+@requirement("HALF-11", features=("repeat",), observed_by=("route",))
+def test_a_half_close_before_reading_loses_nothing(grpcstream: Client, grpcstream_quiet: float) -> None:
     point = Point(f"!repeat 400 {KIB * 16}", 0)
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send(point)
         stream.close_send()
         verify.pause(grpcstream_quiet)
-        verify.responses(stream, verify.counted(point, 400), "6.4 MB of responses, read late")
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, 400), "6.4 MB of responses, read late")

@@ -6,9 +6,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Client, Metadata, Stream, verify
-from pytest_grpcstream.parallel import together
-from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
+from pytest_grpcstream import INITIAL_KEY, TRAILING_KEY, Client, Metadata, Stream, run_concurrently, verify
 
 requirement = pytest.mark.grpcstream_requirement
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
@@ -32,25 +30,25 @@ def exchanged(stream: Stream) -> Stream:
     return stream
 
 
-@requirement("META-1", needs=("metadata",))
+@requirement("META-1", features=("metadata",))
 @every_method
 @pytest.mark.parametrize(
     "value", ["test_initial_metadata_value", PRINTABLE, "0123456789" * 100], ids=["word", "printable", "long"]
 )
 def test_ascii_metadata_comes_back_as_initial_metadata(grpcstream: Client, method: str, value: str) -> None:
     with exchanged(grpcstream.open(method, metadata=[(INITIAL_KEY, value)])) as stream:
-        verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
+        verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
 
 
-@requirement("META-2", needs=("metadata",))
+@requirement("META-2", features=("metadata",))
 @every_method
 @pytest.mark.parametrize("value", BINARY.values(), ids=BINARY)
 def test_binary_metadata_comes_back_as_trailing_metadata(grpcstream: Client, method: str, value: bytes) -> None:
     with exchanged(grpcstream.open(method, metadata=[(TRAILING_KEY, value)])) as stream:
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [value])
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [value])
 
 
-@requirement("META-6", needs=("metadata",))
+@requirement("META-6", features=("metadata",))
 def test_repeated_keys_keep_their_values_in_order(grpcstream: Client) -> None:
     values = ["second", "first", "third"]
     with exchanged(grpcstream.open("List", metadata=[(INITIAL_KEY, value) for value in values])) as stream:
@@ -60,17 +58,17 @@ def test_repeated_keys_keep_their_values_in_order(grpcstream: Client) -> None:
         verify.fail_unless(got == values, f"the values {', '.join(values)}", joined or "no such key", stream)
 
 
-@requirement("META-6", needs=("metadata",))
+@requirement("META-6", features=("metadata",))
 def test_repeated_binary_keys_keep_their_values_in_order(grpcstream: Client) -> None:
     values = [b"\x02", b"\x01", b"\x03\x00"]
     with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, value) for value in values])) as stream:
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, values)
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, values)
 
 
-@requirement("META-10", needs=("metadata",))
+@requirement("META-10", features=("metadata",))
 def test_empty_values_come_back(grpcstream: Client) -> None:
     with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, b"")])) as stream:
-        verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b""])
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b""])
 
 
 @requirement("META-9")
@@ -85,7 +83,7 @@ def test_metadata_of_seven_thousand_bytes_is_accepted(grpcstream: Client) -> Non
     exchanged(grpcstream.open("List", metadata=[(f"x-part-{part}", "v" * 690) for part in range(10)])).close()
 
 
-@requirement("META-17", needs=("metadata",))
+@requirement("META-17", features=("metadata",))
 @every_method
 def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method: str) -> None:
     sent = Metadata([(INITIAL_KEY, "initial"), (TRAILING_KEY, b"trailing")])
@@ -94,31 +92,30 @@ def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method
             ("initial metadata", stream.initial_metadata, ["initial"], []),
             ("trailing metadata", stream.trailing_metadata, [], [b"trailing"]),
         ):
-            verify.carries(stream, where, metadata, INITIAL_KEY, initial)
-            verify.carries(stream, where, metadata, TRAILING_KEY, trailing)
+            verify.metadata(stream, where, metadata, INITIAL_KEY, initial)
+            verify.metadata(stream, where, metadata, TRAILING_KEY, trailing)
 
 
-@requirement("META-17", needs=("metadata", "duplex"))
-def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("META-17", features=("metadata",), observed_by=("duplex",))
+def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client) -> None:
     with grpcstream.route(metadata=[(INITIAL_KEY, "early")]) as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send("metadata", 1)
         verify.answer(stream)
-        verify.carries(stream, "initial metadata", stream.headers(), INITIAL_KEY, ["early"])
+        verify.metadata(stream, "initial metadata", stream.headers(), INITIAL_KEY, ["early"])
         stream.close_send()
         verify.eof(stream)
 
 
-@requirement("META-18", needs=("metadata",))
+@requirement("META-18", features=("metadata",))
 def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
     def call(number: int) -> None:
         method = ("List", "Record", "Route")[number % 3]
         own = Metadata([(INITIAL_KEY, f"call {number}"), (TRAILING_KEY, bytes([number]))])
         sent = Metadata() if number % 4 == 3 else own
         with exchanged(grpcstream.open(method, metadata=sent)) as stream:
-            verify.carries(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, sent.all(INITIAL_KEY))
-            verify.carries(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, sent.all(TRAILING_KEY))
+            verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, sent.all(INITIAL_KEY))
+            verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, sent.all(TRAILING_KEY))
 
-    together([partial(call, number) for number in range(24)])
+    run_concurrently([partial(call, number) for number in range(24)])
     for number in range(12):
         call(number)

@@ -7,9 +7,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Client, Point, verify
-from pytest_grpcstream.parallel import together
-from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream import STREAM_SERVICE, Client, Point, run_concurrently, verify
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -42,7 +40,7 @@ def test_list_responses_arrive_in_the_order_they_were_written(grpcstream: Client
         verify.list_answer(stream, Point("order", value))
 
 
-@requirement("ORD-2", needs=("echo", "record"))
+@requirement("ORD-2", features=("echo",), observed_by=("record",))
 def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client) -> None:
     # Every fiftieth text comes twice in a row; all others differ, so that it shows wherever two change places.
     distinct = [number - number // 50 for number in range(500)]
@@ -52,10 +50,9 @@ def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all requests in order")
 
 
-@requirement("ORD-3", needs=("echo", "duplex"))
-def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("ORD-3", features=("echo",), observed_by=("duplex",))
+def test_route_keeps_the_order_in_both_directions(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         for start in range(0, 500, BURST):
             burst = [Point(f"text {number}", number * 7 - 500) for number in range(start, start + BURST)]
             stream.send_all(Point(f"!echo {text}", value) for text, value in burst)
@@ -64,12 +61,9 @@ def test_route_keeps_the_order_in_both_directions(grpcstream: Client, grpcstream
         verify.eof(stream)
 
 
-@requirement("ORD-4", needs=("duplex",))
-def test_route_answers_every_one_of_many_requests_once(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("ORD-4", observed_by=("duplex",))
+def test_route_answers_every_one_of_many_requests_once(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         answers: list[Point | None] = []
         for _ in range(0, MANY, BURST):
             stream.send_all(Point("many", number) for number in range(BURST))
@@ -79,7 +73,7 @@ def test_route_answers_every_one_of_many_requests_once(
         verify.consecutive(stream, answers)
 
 
-@requirement("ORD-4", needs=("echo", "record"))
+@requirement("ORD-4", features=("echo",), observed_by=("record",))
 def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> None:
     # Not short ones: a server may take thousands of tiny frames that it has not read yet for an attack.
     words = [f"{number:0>{WIDTH}}" for number in range(MANY)]
@@ -89,29 +83,26 @@ def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> Non
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "every request once")
 
 
-@requirement("ORD-4", needs=("repeat", "list"))
+@requirement("ORD-4", features=("repeat",), observed_by=("list",))
 def test_list_delivers_every_one_of_many_responses_once(grpcstream: Client) -> None:
     point = Point(f"!repeat {MANY} many", -5)
     with grpcstream.list(point) as stream:
-        verify.responses(stream, verify.counted(point, MANY))
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, MANY))
 
 
-@requirement("ORD-6", needs=("list",))
+@requirement("ORD-6", observed_by=("list",))
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_list_returns_the_name_as_it_was_sent(grpcstream: Client, name: str) -> None:
     with grpcstream.list(name, 7) as stream:
         verify.list_answer(stream, Point(name, 7))
 
 
-@requirement("ORD-6", needs=("echo", "duplex"))
-def test_route_echoes_names_and_values_as_they_were_sent(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("ORD-6", features=("echo",), observed_by=("duplex",))
+def test_route_echoes_names_and_values_as_they_were_sent(grpcstream: Client) -> None:
     values = (0, 1, -1, 127, 128, 2**31 - 1, -(2**31))
     points = [Point(name, values[place % len(values)]) for place, name in enumerate(NAMES.values())]
     points += [Point("value", value) for value in values]
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         for point in points:
             stream.send(f"!echo {point.name}", point.value)
             verify.echoes(stream, [point])
@@ -119,7 +110,7 @@ def test_route_echoes_names_and_values_as_they_were_sent(
         verify.eof(stream)
 
 
-@requirement("ORD-6", needs=("echo", "record"))
+@requirement("ORD-6", features=("echo",), observed_by=("record",))
 def test_record_joins_names_as_they_were_sent(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         for name in NAMES.values():
@@ -128,10 +119,9 @@ def test_record_joins_names_as_they_were_sent(grpcstream: Client) -> None:
         verify.same(stream, [verify.only_answer(stream)], [expected], "all names unchanged")
 
 
-@requirement("ORD-6", needs=("duplex",))
-def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+@requirement("ORD-6", observed_by=("duplex",))
+def test_route_answers_points_of_default_values(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         for point in (Point("", 0), Point("", 1), Point("named", 0), Point("", 0)):
             stream.send(point)
             verify.answer(stream)
@@ -139,16 +129,16 @@ def test_route_answers_points_of_default_values(grpcstream: Client, grpcstream_c
         verify.eof(stream)
 
 
-@requirement("ORD-7", needs=("list", "record", "duplex"))
-def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
-    echo = "echo" in grpcstream_capabilities.features
-    repeat = "repeat" in grpcstream_capabilities.features
+@requirement("ORD-7", observed_by=("list", "record", "duplex"))
+def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client) -> None:
+    echo = grpcstream.has("echo")
+    repeat = grpcstream.has("repeat")
 
     def listing(number: int) -> None:
         if repeat:
             point = Point(f"!repeat 30 list {number}", number)
             with grpcstream.list(point) as stream:
-                verify.responses(stream, verify.counted(point, 30))
+                verify.responses(stream, STREAM_SERVICE.list_responses(point, 30))
         for turn in range(3):
             point = Point(f"list {number}.{turn}", number * 1_000_003 + turn)
             with grpcstream.list(point) as stream:
@@ -164,7 +154,6 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_cap
 
     def routing(number: int) -> None:
         with grpcstream.route() as stream:
-            verify.greeting(stream, grpcstream_capabilities)
             answers: list[Point | None] = []
             for _ in range(6):
                 stream.send("route", number)
@@ -177,10 +166,10 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client, grpcstream_cap
             verify.consecutive(stream, answers)
 
     kinds = (listing, recording, routing)
-    together([partial(kinds[number % 3], number) for number in range(100)])
+    run_concurrently([partial(kinds[number % 3], number) for number in range(100)])
 
 
-@requirement("ORD-7", needs=("echo", "record"))
+@requirement("ORD-7", features=("echo",), observed_by=("record",))
 def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
     # In step, so that streams of the same number are open on all connections at once.
     clients = [grpcstream, grpcstream_connect(), grpcstream_connect()]
@@ -194,80 +183,72 @@ def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_c
             verify.same(stream, [verify.only_answer(stream)], [expected], "its own requests")
 
 
-@requirement("ORD-8", needs=("duplex",))
-def test_route_answers_no_request_before_it_was_sent(
-    grpcstream: Client, grpcstream_capabilities: Capabilities, grpcstream_quiet: float
-) -> None:
+@requirement("ORD-8", observed_by=("duplex",))
+def test_route_answers_no_request_before_it_was_sent(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
-        verify.silent(stream, grpcstream_quiet, "no request was sent")
+        verify.silence(stream, grpcstream_quiet, "no request was sent")
         stream.send("first", 1)
         verify.answer(stream)
-        verify.silent(stream, grpcstream_quiet, "the only request was answered")
+        verify.silence(stream, grpcstream_quiet, "the only request was answered")
 
 
-@requirement("ORD-11", needs=("list",))
+@requirement("ORD-11", observed_by=("list",))
 def test_list_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
     point = Point("wrap", 2**31 - 3)
     with grpcstream.list(point) as stream:
         verify.list_answer(stream, point)
 
 
-@requirement("ORD-11", needs=("repeat", "list"))
+@requirement("ORD-11", features=("repeat",), observed_by=("list",))
 def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
     point = Point("!repeat 9 wrap", 2**31 - 5)
     with grpcstream.list(point) as stream:
-        verify.responses(stream, verify.counted(point, 9))
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, 9))
 
 
 @requirement("ORD-12")
-def test_every_route_counts_from_zero(grpcstream: Client, grpcstream_capabilities: Capabilities) -> None:
+def test_every_route_counts_from_zero(grpcstream: Client) -> None:
     for _ in range(3):
-        with grpcstream.route() as stream:
+        with grpcstream.route(greeting=False) as stream:
             for _ in range(5):
                 stream.send("count", 100)
             stream.close_send()
-            for _ in range(5 + grpcstream_capabilities.route_speaks_first):
+            for _ in range(5 + grpcstream.greetings):
                 verify.counted_answer(stream)
             verify.eof(stream)
 
 
-@requirement("ORD-12", needs=("duplex",))
-def test_a_route_counts_from_zero_after_a_cancelled_one(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("ORD-12", observed_by=("duplex",))
+def test_a_route_counts_from_zero_after_a_cancelled_one(grpcstream: Client) -> None:
     for _ in range(3):
         with grpcstream.route() as cancelled:
-            verify.greeting(cancelled, grpcstream_capabilities)
             cancelled.send("count", 1)
             verify.answer(cancelled)
         with grpcstream.route() as stream:
-            verify.greeting(stream, grpcstream_capabilities)
             stream.send("count", 1)
             verify.counted_answer(stream)
 
 
-@requirement("ORD-12", needs=("repeat", "duplex"))
-def test_the_route_counter_counts_responses_to_directives(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("ORD-12", features=("repeat",), observed_by=("duplex",))
+def test_the_route_counter_counts_responses_to_directives(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send("plain", 1)
         verify.counted_answer(stream)
         stream.send("!repeat 0 none", 60)
         three = Point("!repeat 3 times", 50)
         stream.send(three)
-        verify.same(stream, stream.take(3), verify.counted(three, 3), "the responses to !repeat 0 and !repeat 3")
+        verify.same(
+            stream, stream.take(3), STREAM_SERVICE.list_responses(three, 3), "the responses to !repeat 0 and !repeat 3"
+        )
         stream.send("plain again", 1)
         verify.counted_answer(stream)
         stream.close_send()
         verify.eof(stream)
 
 
-@requirement("ORD-13", needs=("repeat",))
+@requirement("ORD-13", features=("repeat",))
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
 def test_list_repeats_as_often_as_it_was_asked_to(grpcstream: Client, count: int) -> None:
     point = Point(f"!repeat {count} again and again", 3)
     with grpcstream.list(point) as stream:
-        verify.responses(stream, verify.counted(point, count))
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, count))

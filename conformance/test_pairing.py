@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Point, verify
-from pytest_grpcstream.clients.stream import Stream
-from pytest_grpcstream.targets.probing import Capabilities
+from pytest_grpcstream import Client, Code, Point, Stream, verify
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -23,16 +21,16 @@ def test_record_is_answered_exactly_once(grpcstream: Client, count: int) -> None
         verify.only_answer(stream)
 
 
-@requirement("PAIR-2", needs=("record",))
+@requirement("PAIR-2", observed_by=("record",))
 def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
         # Some hundred, since a server may take a number of requests for enough.
         stream.send_all(Point(name, number) for number, name in enumerate(("not yet", "", "not yet") * 150))
-        verify.silent(stream, grpcstream_quiet, "the client has not half-closed")
+        verify.silence(stream, grpcstream_quiet, "the client has not half-closed")
         verify.only_answer(stream)
 
 
-@requirement("PAIR-7", needs=("echo", "record"))
+@requirement("PAIR-7", features=("echo",), observed_by=("record",))
 def test_record_answers_for_every_request_up_to_the_half_close(grpcstream: Client) -> None:
     words = [str(place) * size for place, size in enumerate(SIZES)]
     with grpcstream.record() as stream:
@@ -41,7 +39,7 @@ def test_record_answers_for_every_request_up_to_the_half_close(grpcstream: Clien
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "all four requests")
 
 
-@requirement("PAIR-7", needs=("echo", "record"))
+@requirement("PAIR-7", features=("echo",), observed_by=("record",))
 def test_record_counts_requests_that_are_no_directives(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         for name in ("plain", "!echo text", "plain too"):
@@ -52,11 +50,11 @@ def test_record_counts_requests_that_are_no_directives(grpcstream: Client) -> No
 def _answered_early(stream: Stream) -> None:
     """One response and OK arrive, although this side is not half-closed."""
     points = stream.collect()
-    verify.ended_ok(stream)
+    verify.ok(stream)
     verify.fail_unless(len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream)
 
 
-@requirement("PAIR-9", needs=("finish", "record"))
+@requirement("PAIR-9", features=("finish",), observed_by=("record",))
 @pytest.mark.parametrize("before", [0, 3])
 def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstream: Client, before: int) -> None:
     with grpcstream.record() as stream:
@@ -66,19 +64,17 @@ def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstrea
         _answered_early(stream)
 
 
-@requirement("PAIR-9", needs=("finish", "record"))
-def test_record_finishes_early_while_the_client_goes_on_sending(
-    grpcstream: Client, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("PAIR-9", features=("finish",), observed_by=("record",))
+def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
         _answered_early(stream)
-    verify.unharmed(grpcstream, grpcstream_capabilities, "after a Record that finished early")
+    verify.unharmed(grpcstream, "after a Record that finished early")
 
 
-@requirement("PAIR-11", needs=("echo", "record"))
+@requirement("PAIR-11", features=("echo",), observed_by=("record",))
 def test_a_record_knows_nothing_of_those_before(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as abandoned:
         abandoned.send("!echo abandoned")
@@ -92,7 +88,7 @@ def test_a_record_knows_nothing_of_those_before(grpcstream: Client, grpcstream_q
             verify.same(stream, [verify.only_answer(stream)], [Point(",".join(words), len(words))], "its own requests")
 
 
-@requirement("PAIR-11", needs=("echo", "abort", "record"))
+@requirement("PAIR-11", features=("echo", "abort"), observed_by=("record",))
 def test_a_record_knows_nothing_of_those_that_failed(grpcstream: Client) -> None:
     for words in (["a"], ["b", "c", "d"]):
         with grpcstream.record() as failed:

@@ -6,10 +6,8 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Code, Deviation, Point, run_concurrently, verify
 from pytest_grpcstream.clients.wire import ErrorCode, Origin, SettingCode, WireClient, WireStream
-from pytest_grpcstream.parallel import together
-from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -45,7 +43,7 @@ def forever(client: WireClient) -> str:
     return f"!sleep {int(client.timeout * 4000)}"
 
 
-@requirement("DEADL-14", needs=("sleep",))
+@requirement("DEADL-14", features=("sleep",))
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_the_server_ends_a_slow_call_by_itself(grpcstream_wire: WireClient, method: str) -> None:
     with grpcstream_wire.open(method, grpc_timeout=SHORT) as stream:
@@ -61,58 +59,50 @@ def test_the_server_ends_a_record_that_waits_for_requests(grpcstream_wire: WireC
         ends_at_its_deadline(stream)
 
 
-@requirement("DEADL-3", needs=("duplex",))
-def test_the_server_ends_a_route_that_is_idle(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("DEADL-3", observed_by=("duplex",))
+def test_the_server_ends_a_route_that_is_idle(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.open("Route", grpc_timeout=SHORT) as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send("only one", 1)
         verify.answer(stream)
         ends_at_its_deadline(stream)
 
 
-@requirement("DEADL-4", needs=("repeat",))
-def test_the_server_ends_a_list_whose_window_is_shut(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("DEADL-4", features=("repeat",))
+def test_the_server_ends_a_list_whose_window_is_shut(grpcstream_wire: WireClient) -> None:
     blocked = grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 10}, hold_windows=True)
     with blocked, blocked.open("List", grpc_timeout=SHORT) as stream:
         stream.send_last(f"!repeat 400 {'r' * 15_000}")
         ends_at_its_deadline(stream)
-    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a deadline that passed while the window was shut")
+    verify.serves(grpcstream_wire, "after a deadline that passed while the window was shut")
 
 
-@requirement("DEADL-11", needs=("sleep", "duplex"))
-def test_the_deadline_counts_after_responses_too(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("DEADL-11", features=("sleep",), observed_by=("duplex",))
+def test_the_deadline_counts_after_responses_too(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.open("Route", grpc_timeout=SHORT) as stream:
-        verify.greeting(stream, grpcstream_capabilities)
         stream.send("answered at once", 1)
         verify.answer(stream)
         stream.send(forever(grpcstream_wire))
         ends_at_its_deadline(stream)
 
 
-@requirement("DEADL-6", needs=("sleep",))
+@requirement("DEADL-6", features=("sleep",))
 def test_every_unit_that_is_short_enough_ends_a_call(grpcstream_wire: WireClient) -> None:
     def call(text: str, least: float) -> None:
         with grpcstream_wire.open("List", grpc_timeout=text) as stream:
             stream.send_last(forever(grpcstream_wire))
             ends_at_its_deadline(stream, least)
 
-    together([partial(call, text, seconds) for text, seconds in BRIEF.items()])
+    run_concurrently([partial(call, text, seconds) for text, seconds in BRIEF.items()])
 
 
-@requirement("DEADL-6", needs=("sleep", "list"))
+@requirement("DEADL-6", features=("sleep",), observed_by=("list",))
 def test_every_unit_that_is_long_enough_leaves_a_call_alone(grpcstream_wire: WireClient) -> None:
-    together([partial(_in_time, grpcstream_wire, text) for text in LONG])
+    run_concurrently([partial(_in_time, grpcstream_wire, text) for text in LONG])
 
 
-@requirement("DEADL-7", needs=("sleep", "list"))
+@requirement("DEADL-7", features=("sleep",), observed_by=("list",))
 def test_the_largest_timeouts_mean_practically_never(grpcstream_wire: WireClient) -> None:
-    together([partial(_in_time, grpcstream_wire, text) for text in LIMITS])
+    run_concurrently([partial(_in_time, grpcstream_wire, text) for text in LIMITS])
 
 
 def _in_time(client: WireClient, text: str) -> None:
@@ -123,13 +113,13 @@ def _in_time(client: WireClient, text: str) -> None:
         ended = f"{stream.status} for grpc-timeout {text} after {stream.timeline.elapsed * 1000:.0f} ms"
         good = stream.status is not None and stream.status.ok
         verify.fail_unless(good, f"OK for a call of 250 ms with grpc-timeout {text}", ended, stream)
-        verify.same(stream, points, verify.counted(point, len(points)), "the responses")
+        verify.same(stream, points, STREAM_SERVICE.list_responses(point, len(points)), "the responses")
 
 
-@requirement("DEADL-9", needs=("sleep",))
+@requirement("DEADL-9", features=("sleep",))
 @pytest.mark.parametrize("text", ["1n", "0n", "0S"])
 def test_a_deadline_that_has_passed_already_ends_the_call_or_leaves_it_alone(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, text: str
+    grpcstream_wire: WireClient, text: str
 ) -> None:
     with grpcstream_wire.open("List", grpc_timeout=text) as stream:
         stream.send_last("!sleep 50")
@@ -139,25 +129,25 @@ def test_a_deadline_that_has_passed_already_ends_the_call_or_leaves_it_alone(
             allowed=(Code.OK, Code.CANCELLED),
             tolerated={code: "an error, but not that of a deadline" for code in Code if code not in (0, 1, 4)},
         )
-    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, f"after grpc-timeout {text}")
+    verify.serves(grpcstream_wire.fresh(), f"after grpc-timeout {text}")
 
 
 MALFORMED = ("", "100", "100x", "abc", "1.5S", "10 S", "-1S", "+5S", "123456789S")
 
 
 @requirement("DEADL-10")
-def test_a_malformed_timeout_does_no_harm(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+def test_a_malformed_timeout_does_no_harm(grpcstream_wire: WireClient) -> None:
     def call(text: str) -> None:
         with grpcstream_wire.fresh() as client, client.open("Record", grpc_timeout=text) as stream:
             stream.send_last("plain", 1)
             stream.end()
 
-    together([partial(call, text) for text in MALFORMED])
-    verify.serves(grpcstream_wire, grpcstream_capabilities, "after malformed values of grpc-timeout")
+    run_concurrently([partial(call, text) for text in MALFORMED])
+    verify.serves(grpcstream_wire, "after malformed values of grpc-timeout")
 
 
-@requirement("DEADL-16", needs=("sleep",))
-def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+@requirement("DEADL-16", features=("sleep",))
+def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient) -> None:
     limit = grpcstream_wire.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, 100)
     streams = [grpcstream_wire.open("List", grpc_timeout="500m") for _ in range(min(100, limit))]
     for stream in streams:
@@ -165,4 +155,4 @@ def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient, grpcstream_cap
     for stream in streams:
         ended = stream.await_end()
         verify.fail_unless(not ended.status.ok, "an end at the deadline", str(ended), stream)
-    verify.serves(grpcstream_wire, grpcstream_capabilities, "after a hundred deadlines at once")
+    verify.serves(grpcstream_wire, "after a hundred deadlines at once")

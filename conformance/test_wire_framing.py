@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, OperationTimeout, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Code, Deviation, OperationTimeout, Point, verify
 from pytest_grpcstream.clients.wire import (
     Chunking,
     Headers,
@@ -15,7 +15,6 @@ from pytest_grpcstream.clients.wire import (
     chunking,
     framed,
 )
-from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -36,20 +35,18 @@ THREE = (Point("first", 1), Point("second " * 5, 2), Point("", 3))
 FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.CANCELLED, Code.UNAVAILABLE)
 
 
-@requirement("ORD-5", needs=("route",))
+@requirement("ORD-5", observed_by=("route",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-def test_route_reads_messages_however_they_are_cut(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, cut: Chunking
-) -> None:
-    with grpcstream_wire.route() as stream:
+def test_route_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Chunking) -> None:
+    with grpcstream_wire.route(greeting=False) as stream:
         stream.send_together(THREE, cut)
         stream.close_send()
-        for _ in range(len(THREE) + grpcstream_capabilities.route_speaks_first):
+        for _ in range(len(THREE) + grpcstream_wire.greetings):
             verify.answer(stream)
         verify.eof(stream)
 
 
-@requirement("ORD-5", needs=("echo", "record"))
+@requirement("ORD-5", features=("echo",), observed_by=("record",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Chunking) -> None:
     texts = ["first", "second " * 5, ""]
@@ -58,7 +55,7 @@ def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient,
         verify.same(stream, [verify.only_answer(stream)], [Point(",".join(texts), 3)], "all three requests")
 
 
-@requirement("ORD-7", needs=("echo", "record"))
+@requirement("ORD-7", features=("echo",), observed_by=("record",))
 def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -> None:
     texts = ["a" * 50, "b" * 60]
     messages = [framed(Point(f"!echo {text}", 1)) for text in texts]
@@ -76,7 +73,7 @@ def crowd(client: WireClient) -> range:
     return range(min(limit, CROWD))
 
 
-@requirement("ORD-7", needs=("list",))
+@requirement("ORD-7", observed_by=("list",))
 def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClient) -> None:
     # Where a handler keeps its request in a place that it shares, only calls that run side by side can show it.
     for turn in range(TURNS):
@@ -88,13 +85,13 @@ def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClie
                 verify.list_answer(stream, point)
 
 
-@requirement("ORD-7", needs=("echo", "route"))
-def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+@requirement("ORD-7", features=("echo",), observed_by=("route",))
+def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient) -> None:
     for turn in range(TURNS):
         numbers = crowd(grpcstream_wire)
         points = [[Point(f"route {number}.{turn}", step) for step in range(3)] for number in numbers]
         with grpcstream_wire.connect().corked():
-            streams = [grpcstream_wire.route() for _ in numbers]
+            streams = [grpcstream_wire.route(greeting=False) for _ in numbers]
             for step in range(3):
                 for stream, own in zip(streams, points, strict=True):
                     stream.send(f"!echo {own[step].name}", step)
@@ -102,12 +99,13 @@ def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient, grpcstre
                 stream.close_send()
         for stream, own in zip(streams, points, strict=True):
             with stream:
-                verify.greeting(stream, grpcstream_capabilities)
+                for _ in range(grpcstream_wire.greetings):
+                    verify.answer(stream)
                 verify.echoes(stream, own)
                 verify.eof(stream)
 
 
-@requirement("EOF-2", needs=("record",))
+@requirement("EOF-2", observed_by=("record",))
 def test_end_stream_on_the_last_message_is_the_half_close(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("before", 1)
@@ -115,7 +113,7 @@ def test_end_stream_on_the_last_message_is_the_half_close(grpcstream_wire: WireC
         verify.only_answer(stream)
 
 
-@requirement("EOF-2", needs=("echo", "record"))
+@requirement("EOF-2", features=("echo",), observed_by=("record",))
 def test_the_message_that_shares_its_frame_with_the_half_close_counts(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("!echo before")
@@ -123,20 +121,18 @@ def test_the_message_that_shares_its_frame_with_the_half_close_counts(grpcstream
         verify.same(stream, [verify.only_answer(stream)], [Point("before,last", 2)], "both requests")
 
 
-@requirement("EOF-3", needs=("route",))
-def test_an_empty_frame_with_end_stream_is_the_half_close_and_no_message(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
-) -> None:
-    with grpcstream_wire.route() as stream:
+@requirement("EOF-3", observed_by=("route",))
+def test_an_empty_frame_with_end_stream_is_the_half_close_and_no_message(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.route(greeting=False) as stream:
         for number in range(2):
             stream.send("message", number)
         stream.close_send()
-        for _ in range(2 + grpcstream_capabilities.route_speaks_first):
+        for _ in range(2 + grpcstream_wire.greetings):
             verify.answer(stream)
         verify.eof(stream)
 
 
-@requirement("EOF-3", needs=("record",))
+@requirement("EOF-3", observed_by=("record",))
 def test_an_empty_frame_with_end_stream_ends_a_record(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("message", 1)
@@ -147,19 +143,19 @@ def test_an_empty_frame_with_end_stream_ends_a_record(grpcstream_wire: WireClien
 @requirement("EOF-4")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_headers_with_end_stream_are_a_request_without_messages(grpcstream_wire: WireClient, method: str) -> None:
-    with grpcstream_wire.open(method, end_stream=True) as stream:
+    with grpcstream_wire.open(method, end_stream=True, greeting=False) as stream:
         stream.end()
 
 
-@requirement("EOF-10", needs=("record",))
-def test_request_trailers_end_the_request(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> None:
+@requirement("EOF-10", observed_by=("record",))
+def test_request_trailers_end_the_request(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("message", 1)
         stream.close_send_by_trailers(Headers([("x-trailer", "1")]))
         stream.end()
         if stream.origin in (Origin.CONNECTION_CLOSED, Origin.GOAWAY):
             raise Deviation("the answer, or an error of this stream", f"the connection ended: {stream.ended}", stream)
-    verify.serves(grpcstream_wire, grpcstream_capabilities, "after request trailers")
+    verify.serves(grpcstream_wire, "after request trailers")
 
 
 def _no_error(stream: WireStream) -> None:
@@ -169,12 +165,12 @@ def _no_error(stream: WireStream) -> None:
         raise Deviation("empty DATA frames ignored", f"the RPC ended with {ended}", stream)
 
 
-@requirement("EOF-11", needs=("route",))
+@requirement("EOF-11", observed_by=("route",))
 @pytest.mark.parametrize("first", ["at once", "after a while"])
 def test_empty_frames_between_messages_are_nothing(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, grpcstream_quiet: float, first: str
+    grpcstream_wire: WireClient, grpcstream_quiet: float, first: str
 ) -> None:
-    with grpcstream_wire.route() as stream:
+    with grpcstream_wire.route(greeting=False) as stream:
         stream.data(b"")
         if first == "after a while":
             verify.pause(grpcstream_quiet)
@@ -182,12 +178,12 @@ def test_empty_frames_between_messages_are_nothing(
         stream.data(b"")
         stream.close_send()
         _no_error(stream)
-        for _ in range(len(THREE) + grpcstream_capabilities.route_speaks_first):
+        for _ in range(len(THREE) + grpcstream_wire.greetings):
             verify.answer(stream)
         verify.eof(stream)
 
 
-@requirement("EOF-11", needs=("echo", "record"))
+@requirement("EOF-11", features=("echo",), observed_by=("record",))
 def test_empty_frames_in_a_record_are_nothing(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send_together([Point(f"!echo {text}", 1) for text in "abc"], chunking.spaced(chunking.every(3)))
@@ -211,7 +207,7 @@ def _not_ok(stream: WireStream) -> None:
 @pytest.mark.parametrize("data", TRUNCATED.values(), ids=TRUNCATED)
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_a_request_that_ends_in_the_middle_of_a_message_is_an_error(
-    grpcstream_wire: WireClient, method: str, data: bytes, grpcstream_capabilities: Capabilities
+    grpcstream_wire: WireClient, method: str, data: bytes
 ) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.write(data, end_stream=True)
@@ -220,7 +216,7 @@ def test_a_request_that_ends_in_the_middle_of_a_message_is_an_error(
         later.write(data)
         later.close_send()
         _not_ok(later)
-    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a truncated request")
+    verify.serves(grpcstream_wire.fresh(), "after a truncated request")
 
 
 def _refused_for_its_number(stream: WireStream) -> None:
@@ -246,7 +242,7 @@ def test_a_list_without_a_request_is_an_error(grpcstream_wire: WireClient) -> No
         _refused_for_its_number(stream)
 
 
-@requirement("CARD-2", needs=("list",))
+@requirement("CARD-2", observed_by=("list",))
 @pytest.mark.parametrize("cut", [chunking.one_each, chunking.joined], ids=["two frames", "one frame"])
 def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Chunking) -> None:
     with grpcstream_wire.open("List") as stream:
@@ -254,16 +250,17 @@ def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: 
         points = stream.collect()
         if stream.status is not None and stream.status.ok:
             verify.same(
-                stream, points, verify.counted(Point("first", 1), len(points)), "responses to the first request"
+                stream,
+                points,
+                STREAM_SERVICE.list_responses(Point("first", 1), len(points)),
+                "responses to the first request",
             )
             raise Deviation("an error", "OK, and the second request ignored", stream)
         _refused_for_its_number(stream)
 
 
-@requirement("HALF-6", needs=("echo", "record"))
-def test_a_message_after_the_half_close_is_not_delivered(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities
-) -> None:
+@requirement("HALF-6", features=("echo",), observed_by=("record",))
+def test_a_message_after_the_half_close_is_not_delivered(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         with grpcstream_wire.connection.corked():
             stream.send_last("!echo in time")
@@ -272,8 +269,8 @@ def test_a_message_after_the_half_close_is_not_delivered(
             points = stream.collect()
         except OperationTimeout:
             # RFC 9113 section 5.4.1: the server may make it an error of the whole connection.
-            verify.reached(bool(grpcstream_wire.connection.goaways), "an answer or GOAWAY", "neither came", stream)
+            verify.precondition(bool(grpcstream_wire.connection.goaways), "an answer or GOAWAY", "neither came", stream)
         else:
             if stream.status is not None and stream.status.ok:
                 verify.same(stream, points, [Point("in time", 1)], "the answer to the request in time")
-    verify.serves(grpcstream_wire.fresh(), grpcstream_capabilities, "after a message behind the half-close")
+    verify.serves(grpcstream_wire.fresh(), "after a message behind the half-close")

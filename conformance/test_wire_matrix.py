@@ -11,9 +11,18 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_grpcstream import Code, Deviation, Failure, OperationTimeout, Point, Status, StreamError, verify
+from pytest_grpcstream import (
+    STREAM_SERVICE,
+    Code,
+    Deviation,
+    Failure,
+    OperationTimeout,
+    Point,
+    Status,
+    StreamError,
+    verify,
+)
 from pytest_grpcstream.clients.wire import SettingCode, WireClient, WireStream
-from pytest_grpcstream.targets.probing import Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -113,19 +122,18 @@ class Limits:
             raise Deviation("messages of up to 1 MiB handled", "; ".join(self._refusals))
 
 
-@requirement("HALF-12", needs=("repeat", "finish", "abort", "route"))
+@requirement("HALF-12", features=("repeat", "finish", "abort"), observed_by=("route",))
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.__name__)
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_a_route_loses_nothing_at_its_end(
     grpcstream_wire: WireClient,
-    grpcstream_capabilities: Capabilities,
     ending: Ending,
     window: Callable[[WireStream], None],
 ) -> None:
     wrong, limits = list[str](), Limits()
     for size_name, size in SIZES.items():
         point = Point(f"!repeat {COUNT} {'m' * size}", 5)
-        with client_for(grpcstream_wire, window) as client, client.open("Route") as stream:
+        with client_for(grpcstream_wire, window) as client, client.open("Route", greeting=False) as stream:
             stream.send(point)
             if ending.last:
                 stream.send(ending.last, Code.ABORTED)
@@ -133,15 +141,15 @@ def test_a_route_loses_nothing_at_its_end(
                 stream.close_send()
             window(stream)
             found = list(
-                lost(stream, verify.counted(point, COUNT), ending.status, grpcstream_capabilities.route_speaks_first)
+                lost(stream, STREAM_SERVICE.list_responses(point, COUNT), ending.status, grpcstream_wire.greetings)
             )
             if not limits.refuse(size_name, stream):
                 wrong += [f"{size_name}: {one}" for one in found]
-    verify.nothing_wrong(wrong, f"all {COUNT} responses and the server's {ending.status}", stream)
+    verify.no_findings(wrong, f"all {COUNT} responses and the server's {ending.status}", stream)
     limits.tell()
 
 
-@requirement("EOF-16", needs=("repeat", "abort", "list"))
+@requirement("EOF-16", features=("repeat", "abort"), observed_by=("list",))
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.__name__)
 @pytest.mark.parametrize("status", [OK, ABORTED], ids=["OK", "an error"])
 def test_a_list_loses_nothing_at_its_end(
@@ -153,18 +161,18 @@ def test_a_list_loses_nothing_at_its_end(
         count = COUNT if status.ok else max(COUNT, min(size // 40, 1700))
         name = f"!repeat {COUNT} {'m' * size}" if status.ok else f"!abort {count} {status.message}"
         point = Point(name, Code.ABORTED)
-        expected = verify.counted(point if status.ok else point._replace(value=0), count)
+        expected = STREAM_SERVICE.list_responses(point if status.ok else point._replace(value=0), count)
         with client_for(grpcstream_wire, window) as client, client.open("List") as stream:
             stream.send_last(point)
             window(stream)
             found = list(lost(stream, expected, status, 0))
             if not limits.refuse(size_name, stream):
                 wrong += [f"{size_name}: {one}" for one in found]
-    verify.nothing_wrong(wrong, f"all responses and the server's {status}", stream)
+    verify.no_findings(wrong, f"all responses and the server's {status}", stream)
     limits.tell()
 
 
-@requirement("PAIR-14", needs=("finish", "echo", "record"))
+@requirement("PAIR-14", features=("finish", "echo"), observed_by=("record",))
 @pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.__name__)
 @pytest.mark.parametrize("early", [False, True], ids=["after the half-close", "before it"])
 def test_a_record_loses_nothing_at_its_end(
@@ -190,5 +198,5 @@ def test_a_record_loses_nothing_at_its_end(
             ended = stream.ended
             if not whole or ended is None or ended.server_status is None or not ended.server_status.ok:
                 wrong.append(f"{size_name}: {len(got)} responses{'' if whole else ', not as asked for'}, {ended}")
-    verify.nothing_wrong(wrong, "one whole response and the server's OK", stream)
+    verify.no_findings(wrong, "one whole response and the server's OK", stream)
     limits.tell()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream import Code, OperationTimeout, verify
+from pytest_grpcstream import INITIAL_KEY, TRAILING_KEY, Code, OperationTimeout, verify
 from pytest_grpcstream.clients.wire import Origin, Rule, WireClient, WireStream
-from pytest_grpcstream.targets.probing import INITIAL_KEY, TRAILING_KEY, Capabilities
 
 requirement = pytest.mark.grpcstream_requirement
 
 
 @pytest.fixture
-def tried(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) -> list[WireStream]:
+def tried(grpcstream_wire: WireClient) -> list[WireStream]:
     """Usual exchanges of every kind that the target can do, up to the first that has no end."""
     calls = [("List", "plain", 1), ("Record", "plain", 1), ("Route", "plain", 1)]
     directives = {
@@ -22,7 +21,7 @@ def tried(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) ->
         "repeat": [("List", "!repeat 0 none", 0), ("Route", "!repeat 40 " + "r" * 1000, 0)],
     }
     for feature, more in directives.items():
-        calls += more if feature in grpcstream_capabilities.features else []
+        calls += more if grpcstream_wire.has(feature) else []
     streams = []
     for method, name, value in calls:
         stream = grpcstream_wire.open(method, metadata=[(INITIAL_KEY, "initial"), (TRAILING_KEY, b"\x00\xff")])
@@ -40,7 +39,7 @@ def tried(grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities) ->
 def exchanges(tried: list[WireStream]) -> list[WireStream]:
     """Usual exchanges, each read to its end, whatever that was. That there is an end is for EOF-7 alone to judge."""
     ended = [stream for stream in tried if stream.ended is not None]
-    verify.reached(bool(ended), "a plain List that ends", "it has no end")
+    verify.precondition(bool(ended), "a plain List that ends", "it has no end")
     return ended
 
 
@@ -48,7 +47,7 @@ def nothing_broken(client: WireClient, streams: list[WireStream], *rules: Rule) 
     """None of the exchanges broke one of these rules."""
     found = [one for connection in client.connections for one in connection.violations.of(*rules)]
     guilty = next((stream for stream in streams if stream.violations.of(*rules)), None)
-    verify.nothing_wrong(map(str, found), f"no {rules[0].words}", guilty)
+    verify.no_findings(map(str, found), f"no {rules[0].words}", guilty)
 
 
 @requirement("EOF-7")
@@ -154,7 +153,7 @@ def test_response_messages_are_framed_as_their_prefixes_say(
         )
 
 
-@requirement("STAT-8", needs=("abort",))
+@requirement("STAT-8", features=("abort",))
 @pytest.mark.parametrize(
     ("method", "before"),
     [("List", 0), ("List", 2), ("Record", 0), ("Route", 0)],
@@ -174,7 +173,7 @@ def test_an_abort_is_told_by_trailers_and_not_by_a_reset(grpcstream_wire: WireCl
         )
 
 
-@requirement("PAIR-13", needs=("finish",))
+@requirement("PAIR-13", features=("finish",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
 def test_a_stream_that_ended_early_is_reset_without_error(
     grpcstream_wire: WireClient, method: str, grpcstream_quiet: float
@@ -189,17 +188,15 @@ def test_a_stream_that_ended_early_is_reset_without_error(
         )
 
 
-@requirement("PAIR-10", needs=("finish",))
+@requirement("PAIR-10", features=("finish",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_requests_after_an_early_end_are_absorbed(
-    grpcstream_wire: WireClient, grpcstream_capabilities: Capabilities, method: str
-) -> None:
+def test_requests_after_an_early_end_are_absorbed(grpcstream_wire: WireClient, method: str) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.send("!finish")
         verify.status(stream)
         for _ in range(10):
             stream.data(b"\x00" * 1000)
-    verify.serves(grpcstream_wire, grpcstream_capabilities, "after DATA for a stream that had ended early")
+    verify.serves(grpcstream_wire, "after DATA for a stream that had ended early")
     verify.fail_unless(
         len(grpcstream_wire.connections) == 1,
         "the same connection serves on after DATA for a stream that had ended early",

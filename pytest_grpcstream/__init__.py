@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.client import Client
+    from pytest_grpcstream.capabilities import Capabilities
+    from pytest_grpcstream.clients.client import Client, Connect
     from pytest_grpcstream.clients.grpcio import LibraryClient
     from pytest_grpcstream.clients.stream import Stream
     from pytest_grpcstream.errors import (
@@ -20,19 +21,28 @@ if TYPE_CHECKING:
         Failure,
         Inconclusive,
         MessageError,
+        Mismatch,
         NotApplicable,
         OperationTimeout,
         StatusError,
         StreamError,
         TargetError,
     )
-    from pytest_grpcstream.values import EOF, Code, Metadata, Point, Status
+    from pytest_grpcstream.escape import printable
+    from pytest_grpcstream.parallel import run_concurrently
+    from pytest_grpcstream.service import INITIAL_KEY, STREAM_SERVICE, TRAILING_KEY
+    from pytest_grpcstream.values import EOF, Code, Metadata, MetadataValue, Observe, Point, Status, code_name
 
 __all__ = [
     "EOF",
+    "INITIAL_KEY",
+    "STREAM_SERVICE",
+    "TRAILING_KEY",
+    "Capabilities",
     "CardinalityError",
     "Client",
     "Code",
+    "Connect",
     "Deviation",
     "Error",
     "Failure",
@@ -40,7 +50,10 @@ __all__ = [
     "LibraryClient",
     "MessageError",
     "Metadata",
+    "MetadataValue",
+    "Mismatch",
     "NotApplicable",
+    "Observe",
     "OperationTimeout",
     "Point",
     "Status",
@@ -48,13 +61,20 @@ __all__ = [
     "Stream",
     "StreamError",
     "TargetError",
+    "code_name",
+    "printable",
+    "run_concurrently",
 ]
 
 _HOMES: Final = {
-    "Client": "clients.client",
+    "Capabilities": "capabilities",
+    **dict.fromkeys(("Client", "Connect"), "clients.client"),
     "LibraryClient": "clients.grpcio",
     "Stream": "clients.stream",
-    **dict.fromkeys(("EOF", "Code", "Metadata", "Point", "Status"), "values"),
+    **dict.fromkeys(("INITIAL_KEY", "STREAM_SERVICE", "TRAILING_KEY"), "service"),
+    **dict.fromkeys(("EOF", "Code", "Metadata", "MetadataValue", "Observe", "Point", "Status", "code_name"), "values"),
+    "printable": "escape",
+    "run_concurrently": "parallel",
 }
 """The modules of the names that are not in `errors`."""
 

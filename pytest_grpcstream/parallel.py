@@ -1,4 +1,4 @@
-"""Runs jobs at the same time, each in a thread of its own."""
+"""Runs calls concurrently, each in its own thread."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 
-def together(jobs: Iterable[Callable[[], object]]) -> None:
-    """Run all jobs at once, wait for all of them, then raise the exception of the first job in order that raised one.
+def run_concurrently(jobs: Iterable[Callable[[], object]]) -> None:
+    """Run all jobs at once and wait for all of them; then raise what the first job in order raised, if any did.
 
     Each job must have a time limit of its own, as every operation on a stream has.
     """

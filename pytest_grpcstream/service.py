@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +10,14 @@ from google.protobuf.message import DecodeError
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
 from pytest_grpcstream.values import Point
 
-__all__ = ["STREAM_SERVICE", "DecodeError", "StreamService"]
+__all__ = ["INITIAL_KEY", "STREAM_SERVICE", "TRAILING_KEY", "DecodeError", "StreamService"]
+
+INITIAL_KEY: Final = "x-grpc-test-echo-initial"
+"""The metadata key whose values a server with the feature ``metadata`` returns as initial metadata."""
+TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
+"""The metadata key whose values a server with the feature ``metadata`` returns as trailing metadata."""
+
+_ECHO: Final = "!echo "
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,18 @@ class StreamService:
         message = StreamResponse.FromString(response)
         return Point(message.pt.name, message.pt.value) if message.HasField("pt") else None
 
-    def list_responses(self, request: Point, count: int) -> Iterator[Point]:
+    def list_responses(self, request: Point, count: int) -> list[Point]:
         """The responses of a List: ``count`` points with the request's name, the k-th with its value + k, from 0."""
-        for number in range(count):
-            # int32 arithmetic: the value wraps at 2**31.
-            yield Point(request.name, (request.value + number + 2**31) % 2**32 - 2**31)
+        # int32 arithmetic: the value wraps at 2**31.
+        wrapped = ((request.value + number + 2**31) % 2**32 - 2**31 for number in range(count))
+        return [Point(request.name, value) for value in wrapped]
+
+    def strip_echo(self, response: Point | None) -> Point | None:
+        """What a Route answered to ``!echo TEXT``, as TEXT and value.
+
+        The contract says "the same pt"; a server may take that for the pt as it was sent or for its TEXT.
+        """
+        return None if response is None else response._replace(name=response.name.removeprefix(_ECHO))
 
 
 STREAM_SERVICE: Final = StreamService()

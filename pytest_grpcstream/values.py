@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
@@ -84,6 +85,9 @@ class Status(NamedTuple):
 
 
 MetadataValue: TypeAlias = str | bytes
+
+Observe: TypeAlias = Callable[[str], None]
+"""Records what a target did where a specification leaves a choice; the report lists it."""
 
 
 class Metadata(tuple[tuple[str, MetadataValue], ...]):

@@ -20,9 +20,9 @@ _PAGE = Path(__file__).resolve().parent.parent / "docs" / "generated" / "require
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or compare it, and return the exit code."""
+    """Write or check the page, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
+    parser.add_argument("--check", action="store_true", help="Exit with 1 if the page is out of date; write nothing")
     text = "\n".join(lines()) + "\n"
     if not parser.parse_args(arguments).check:
         _PAGE.write_text(text, encoding="utf-8")
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """Yield the lines of the page."""
     counts = Counter[str](one.severity for one in registry().values())
     yield "# Requirements"
     yield ""
@@ -45,19 +45,19 @@ def lines() -> Iterator[str]:
     yield "`pytest --grpcstream-list=EOF,error` prints a part of it."
     for area, title in AREAS.items():
         yield from ("", f"## {area}: {title}", "")
-        yield "| id | requirement | severity | level | needs | source |"
+        yield "| id | requirement | severity | level | requires | source |"
         yield "| --- | --- | --- | --- | --- | --- |"
         yield from (_row(one) for one in registry().values() if one.area == area)
 
 
 def _row(one: Requirement) -> str:
-    needs = ", ".join([*(f"`{name}`" for name in one.needs), *([one.only.upper()] if one.only else [])])
+    features = ", ".join([*(f"`{name}`" for name in one.features), *([one.only.upper()] if one.only else [])])
     addresses = list(links(one.source))
     source = f"[{one.source}]({addresses[0]})" if addresses else one.source
     if "contract" in one.source and not addresses:
         source = f"[{one.source}](../contract.md)"
     more = "".join(f" [({number})]({address})" for number, address in enumerate(addresses[1:], 2))
-    cells = (one.id, one.sentence, one.severity, f"{one.level} ({one.owner})", needs, f"{source}{more}")
+    cells = (one.id, one.sentence, one.severity, f"{one.level} ({one.owner})", features, f"{source}{more}")
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 

@@ -37,9 +37,9 @@ class Killed(NamedTuple):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the page, or compare it, and return the exit code."""
+    """Write or check the page, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
+    parser.add_argument("--check", action="store_true", help="Exit with 1 if the page is out of date; write nothing")
     text = "\n".join(lines()) + "\n"
     if not parser.parse_args(arguments).check:
         _PAGE.write_text(text, encoding="utf-8")
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def lines() -> Iterator[str]:
-    """The page."""
+    """Yield the lines of the page."""
     mutants = list(killed())
     yield "# Mutants"
     yield ""
@@ -72,7 +72,7 @@ def lines() -> Iterator[str]:
 
 
 def _head(mutants: list[Killed]) -> Iterator[str]:
-    """What the page is about, in numbers."""
+    """Yield the introduction with the numbers."""
     counts = [f"{sum(one.bank == bank for one in mutants)} {where}" for bank, where in _NAMES.items()]
     named = {one.by for one in mutants}
     errors = {one.id for one in registry().values() if one.severity == "error"}
@@ -87,7 +87,7 @@ def _head(mutants: list[Killed]) -> Iterator[str]:
 
 
 def _of(area: str) -> list[Requirement]:
-    """The requirements of an area."""
+    """Return the requirements of an area."""
     return [one for one in registry().values() if one.area == area]
 
 
@@ -100,22 +100,22 @@ def _row(requirement: Requirement, mutant: Killed) -> str:
 
 
 def _bare(requirement: Requirement) -> str:
-    """A requirement without a mutant, and why it has none or how severe it is."""
+    """Name a requirement without a mutant, and say why it has none or how severe it is."""
     why = "its servers are in `tests/tls`" if requirement.only else requirement.severity
     return f"{requirement.id} ({why})"
 
 
 def plain(text: str) -> str:
-    """A text as Markdown has to write it in the cell of a table."""
+    """Escape a text for a table cell in Markdown."""
     escaped = _SPECIAL.sub(lambda found: f"\\{found[0]}", html.escape(text, quote=False))
     return " ".join(escaped.split())
 
 
 def killed() -> Iterator[Killed]:
-    """Every mutant, bank by bank, module by module, in the order of definition.
+    """Yield every mutant by bank and module, in the order of definition.
 
     Raises:
-        ValueError: the docstring of a mutant is not one sentence.
+        ValueError: the docstring of a mutant is not one line that ends with a full stop.
     """
     sys.path.insert(0, str(_ROOT / "tests"))
     from mutants import base as library
@@ -129,7 +129,9 @@ def killed() -> Iterator[Killed]:
         bank, _, module = one.__module__.partition(".")
         sentence = vars(one).get("__doc__") or ""
         if not sentence.endswith(".") or "\n" in sentence:
-            raise ValueError(f"{one.__module__}.{one.__name__}: the docstring is not one sentence: {sentence!r}")
+            raise ValueError(
+                f"{one.__module__}.{one.__name__}: the docstring must be one line that ends with '.', not {sentence!r}"
+            )
         also = tuple(sorted(one.also - {one.killed_by}, key=order.__getitem__))
         yield Killed(bank, module, one.__name__, sentence, one.killed_by, also, one.warned)
 

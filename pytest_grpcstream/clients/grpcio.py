@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import grpc
 
+from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.errors import MANY_RESETS
@@ -212,6 +213,7 @@ class LibraryClient(Client):
         timeout: seconds that one operation on a stream may take.
         metadata: sent with every RPC, before that of the RPC itself; no timeline shows it.
         owned: whether `close` closes the channel too.
+        capabilities: what the target can do, if it is known.
     """
 
     kind = "library"
@@ -223,8 +225,9 @@ class LibraryClient(Client):
         timeout: float = 5.0,
         metadata: Iterable[tuple[str, MetadataValue]] = (),
         owned: bool = False,
+        capabilities: Capabilities | None = None,
     ) -> None:
-        super().__init__(timeout=timeout)
+        super().__init__(timeout=timeout, capabilities=capabilities)
         self.channel = channel
         self._metadata = Metadata(metadata)
         self._owned = owned

@@ -79,10 +79,10 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print the requirements, if that is all that was asked for."""
     if config.option.grpcstream_list is None:
         return None
-    from pytest_grpcstream.requirements.listing import listed
+    from pytest_grpcstream.requirements.listing import list_requirements
 
     try:
-        lines = "\n".join(listed(config.option.grpcstream_list))
+        lines = "\n".join(list_requirements(config.option.grpcstream_list))
     except SettingError as error:
         raise pytest.UsageError(str(error)) from None
     print(lines)  # noqa: T201 - like --markers and --fixtures, it is not a run

@@ -16,6 +16,7 @@ from pytest_grpcstream.plugin.markers import (
     requirement_id,
     requirement_of,
 )
+from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import Run, Selection
 from pytest_grpcstream.settings import CLIENTS
 
@@ -107,6 +108,7 @@ class CollectionPlugin:
         return not only or (security.tls and (only == "tls" or security.cert is not None))
 
     def _prepare(self, config: pytest.Config, item: pytest.Item) -> None:
+        RequirementMarker.of(item)  # an invalid marker is an error of the collection
         try:
             requirement = requirement_of(item)
         except KeyError as error:

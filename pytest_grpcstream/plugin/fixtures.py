@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
-from pytest_grpcstream.capabilities import FEATURES, Capabilities
+from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.plugin.item_state import state_of
-from pytest_grpcstream.plugin.markers import TARGET, client_of, is_requirement, needs_of
+from pytest_grpcstream.plugin.markers import TARGET, client_of, is_requirement
 from pytest_grpcstream.plugin.outcomes import skip_not_applicable
+from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import Run
 
 if TYPE_CHECKING:
     import grpc
 
-    from pytest_grpcstream.clients.client import Client
+    from pytest_grpcstream.clients.client import Client, Connect
     from pytest_grpcstream.clients.wire import WireClient
     from pytest_grpcstream.targets.supervisor import SupervisedTarget, TargetSupervisor
+    from pytest_grpcstream.values import Observe
 
-Connect: TypeAlias = "Callable[[], Client]"
 Serve: TypeAlias = "Callable[[object], SupervisedTarget]"
 
 
@@ -104,11 +105,11 @@ def grpcstream_capabilities(request: pytest.FixtureRequest, _grpcstream_used: Su
 def grpcstream_connect(request: pytest.FixtureRequest, _grpcstream_used: SupervisedTarget) -> Iterator[Connect]:
     """A factory of clients that each have a connection of their own; they are closed after the test."""
     run = Run.of(request.config)
-    kind = client_of(request.node, run.settings)
+    kind, known = client_of(request.node, run.settings), _known_capabilities(request)
     clients: list[Client] = []
 
     def connect() -> Client:
-        client = run.connector.client(_grpcstream_used, kind, _time_limit(request, kind))
+        client = run.connector.client(_grpcstream_used, kind, _time_limit(request, kind), capabilities=known)
         clients.append(client)
         state_of(request.node).clients.append(client)
         return client
@@ -125,7 +126,7 @@ def grpcstream_quiet(pytestconfig: pytest.Config) -> float:
 
 
 @pytest.fixture
-def grpcstream_observe(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def grpcstream_observe(request: pytest.FixtureRequest) -> Observe:
     """Reports what the target did where a specification leaves a choice: call it with one line of text."""
     return state_of(request.node).observed.append
 
@@ -143,12 +144,12 @@ def grpcstream(request: pytest.FixtureRequest, grpcstream_client: str) -> Iterat
 
 
 def _open_client(request: pytest.FixtureRequest, kind: str) -> Client:
-    connector = Run.of(request.config).connector
+    connector, known = Run.of(request.config).connector, _known_capabilities(request)
     target: SupervisedTarget = request.getfixturevalue("_grpcstream_used")
     if kind == "wire":
-        return connector.wire(target, _time_limit(request, kind))
+        return connector.wire(target, _time_limit(request, kind), capabilities=known)
     channel: grpc.Channel = request.getfixturevalue("grpcstream_channel")
-    return connector.library(target, _time_limit(request, kind), channel=channel)
+    return connector.library(target, _time_limit(request, kind), channel=channel, capabilities=known)
 
 
 @pytest.fixture
@@ -158,9 +159,18 @@ def grpcstream_wire(request: pytest.FixtureRequest, _grpcstream_used: Supervised
     if "wire" not in run.settings.clients and is_requirement(request.node):
         skip_not_applicable("the run is over the library client only")
     _skip_unless_applicable(request)
-    with run.connector.wire(_grpcstream_used, _time_limit(request, "wire")) as client:
+    known = _known_capabilities(request)
+    with run.connector.wire(_grpcstream_used, _time_limit(request, "wire"), capabilities=known) as client:
         state_of(request.node).clients.append(client)
         yield client
+
+
+def _known_capabilities(request: pytest.FixtureRequest) -> Capabilities | None:
+    """What the clients of a test know about the target: None in a user's own test, for which nothing is probed."""
+    if not is_requirement(request.node):
+        return None
+    capabilities: Capabilities = request.getfixturevalue("grpcstream_capabilities")
+    return capabilities
 
 
 def _time_limit(request: pytest.FixtureRequest, kind: str) -> float:
@@ -175,8 +185,8 @@ def _time_limit(request: pytest.FixtureRequest, kind: str) -> float:
 
 def _skip_unless_applicable(request: pytest.FixtureRequest) -> None:
     """Skip a test of a requirement if the target lacks an optional feature that it needs."""
-    needs = [name for name in needs_of(request.node) if name in FEATURES]
-    if needs:
+    marker = RequirementMarker.of(request.node)
+    if marker is not None and marker.features:
         capabilities: Capabilities = request.getfixturevalue("grpcstream_capabilities")
-        if missing := [name for name in needs if name not in capabilities.features]:
+        if missing := [name for name in marker.features if name not in capabilities.features]:
             skip_not_applicable(f"the target has no {' and no '.join(missing)}")

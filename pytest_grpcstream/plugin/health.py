@@ -13,8 +13,9 @@ from pytest_grpcstream.capabilities import EXCHANGES
 from pytest_grpcstream.errors import Deviation, Inconclusive, Mismatch, NotApplicable, TargetDied, TargetError
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.plugin.item_state import reset_state, state_of
-from pytest_grpcstream.plugin.markers import client_of, is_requirement, needs_of, requirement_of
+from pytest_grpcstream.plugin.markers import client_of, is_requirement, requirement_of
 from pytest_grpcstream.plugin.outcomes import skip_not_applicable, skip_not_run
+from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import Run
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ class HealthPlugin:
     def _require_exchanges(self, item: pytest.Item) -> None:
         """A requirement is inconclusive if the target fails a baseline exchange by which it is observed."""
         target = state_of(item).target
-        needs = [name for name in needs_of(item) if name in EXCHANGES]
-        if target is None or not needs:
+        marker = RequirementMarker.of(item)
+        if target is None or marker is None or not marker.observed_by:
             return
         failures = target.capabilities(client_of(item, self._run.settings)).failed_exchanges
-        if failed := [name for name in needs if name in failures]:
+        if failed := [name for name in marker.observed_by if name in failures]:
             names = " and ".join(EXCHANGES[name] for name in failed)
             how = "; ".join(dict.fromkeys(failures[name] for name in failed))
             raise Inconclusive(f"{names}, by which this is observed", f"prerequisite failed: {names}: {how}")
@@ -154,8 +155,8 @@ class HealthPlugin:
         for _ in range(ATTEMPTS):
             began = time.monotonic()
             try:
-                with self._run.connector.client(target, kind) as client:
-                    verify.serves(client, target.capabilities(kind), "after this test")
+                with self._run.connector.client(target, kind, capabilities=target.capabilities(kind)) as client:
+                    verify.serves(client, "after this test")
             except Mismatch as error:
                 actual = error.actual
             else:

@@ -19,7 +19,7 @@ TARGET: Final = "grpcstream"
 
 DECLARATIONS: Final = (
     "grpcstream(target): the target that this test, class or module calls, instead of the run's",
-    "grpcstream_requirement(id, *, needs=()): the requirement that this test checks, and what it needs of the target",
+    "grpcstream_requirement(id, *, features=(), observed_by=()): the requirement that this test checks",
     "grpcstream_stress: a test that floods the target or takes long; it runs only if asked for: -m grpcstream_stress",
     "stress: the short name of grpcstream_stress on tests of the suite",
 )
@@ -47,12 +47,6 @@ def requirement_of(item: pytest.Item) -> Requirement | None:
     from pytest_grpcstream.requirements.registry import registry
 
     return registry()[name]
-
-
-def needs_of(item: pytest.Item) -> tuple[str, ...]:
-    """The optional features and baseline exchanges without which a test of a requirement says nothing."""
-    marker = item.get_closest_marker(REQUIREMENT)
-    return () if marker is None else tuple(marker.kwargs.get("needs", ()))
 
 
 def client_of(item: pytest.Item, settings: Settings) -> str:

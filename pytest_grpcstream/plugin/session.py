@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_grpcstream.plugin.item_state import state_of
 from pytest_grpcstream.plugin.time_budget import TimeBudget
 
 if TYPE_CHECKING:
@@ -101,8 +100,3 @@ class Run:
         if self._supervisor is not None:
             self._supervisor.close()
             self._supervisor = None
-
-
-def observe(item: pytest.Item, what: str) -> None:
-    """Note what a target did where a specification leaves a choice."""
-    state_of(item).observed.append(what)

@@ -1,1 +1,1 @@
-"""The requirements of the suite: the registry, links to their specifications, and the listing."""
+"""The requirements of the suite: the registry, links to the specifications, and the listing."""

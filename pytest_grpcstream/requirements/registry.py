@@ -1,4 +1,4 @@
-"""The registry of requirements: what the suite checks, how much it matters, and where it is written."""
+"""The registry of requirements: what the suite checks, how severe a violation is, and which source demands it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 RISKS: Final = ("plain", "abort", "cancel", "load", "oversize", "malformed")
-"""What a test of a requirement does to a server, mildest first; the suite runs in this order."""
+"""What the tests of a requirement do to a server, mildest first. The suite runs in this order."""
 
 AREAS: Final = {
     "ORD": "Message order and integrity",
@@ -31,23 +31,23 @@ AREAS: Final = {
     "ROBUST": "Survival",
     "TLS": "Transport security",
 }
-"""The areas of requirements, by the prefix of their ids, in the order of reports."""
+"""The titles of the areas by the prefix of their ids, in the order of reports."""
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One sentence that a StreamService must hold, should hold or may hold.
+    """One rule that a StreamService must, should or may keep.
 
     Attributes:
-        id: its name for ever, such as ``ABORT-1``.
-        sentence: what it asks for.
-        level: MUST, SHOULD or MAY, in the words of its source.
-        owner: whose words they are: gRPC, RFC 9113, protobuf or the contract.
-        severity: whether breaking it fails a run (error), is shown (warning) or is only told (info).
-        source: the document and section.
+        id: its permanent name, such as ``ABORT-1``.
+        sentence: the rule.
+        level: MUST, SHOULD or MAY, as the source says.
+        owner: who makes the rule: gRPC, RFC 9113, protobuf or the contract.
+        severity: whether a violation fails the run (error), is shown (warning) or is only reported (info).
+        source: the document and section that contain the rule.
         risk: what its tests do to a server; one of `RISKS`.
-        needs: the optional features without which none of its tests says anything.
-        only: the kind of run that it concerns: tls, mtls, or empty for every run.
+        features: the optional features without which none of its tests can run.
+        only: the kind of run to which it applies: tls, mtls, or empty for every run.
     """
 
     id: str
@@ -57,12 +57,12 @@ class Requirement:
     severity: Severity
     source: str
     risk: str
-    needs: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     only: str = ""
 
     @property
     def area(self) -> str:
-        """The prefix of its id."""
+        """The area of the requirement: the prefix of its id, a key of `AREAS`."""
         return self.id.partition("-")[0]
 
     def __str__(self) -> str:
@@ -71,8 +71,8 @@ class Requirement:
 
 @functools.cache
 def registry() -> dict[str, Requirement]:
-    """Every requirement of the shipped suite by its id, in the order of the registry."""
-    # Only a run of the suite reads it; a plain run of pytest does not pay for the imports.
+    """Return every requirement of the shipped suite by its id, in the order of requirements.toml."""
+    # Only a run of the suite reads the file; any other run of pytest does not pay for the imports.
     import tomllib
     from importlib import resources
 
@@ -86,7 +86,7 @@ def registry() -> dict[str, Requirement]:
             severity=entry.get("severity", "error"),
             source=entry["source"],
             risk=entry.get("risk", "plain"),
-            needs=tuple(entry.get("needs", ())),
+            features=tuple(entry.get("features", ())),
             only=entry.get("only", ""),
         )
         for name, entry in tomllib.loads(text).items()

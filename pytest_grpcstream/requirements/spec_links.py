@@ -1,4 +1,4 @@
-"""Where requirements come from: the addresses of the documents that their sources name."""
+"""Links to the specifications that the sources of requirements name."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _RFC: Final = re.compile(r"RFC (\d+)(?: sections? (\d[\d.]*\d|\d))?")
 
 
 def links(source: str) -> Iterator[str]:
-    """The addresses of the documents that the source of a requirement names, each once.
+    """Yield the URLs of the documents that the source of a requirement names, each once.
 
-    The contract has none: it is a page of this project. Common practice has none either.
+    The contract has none, because it is a page of this project. Common practice has none either.
     """
     found = [_DOCUMENTS[match[0]] for match in _NAMED.finditer(source)]
     for number, section in _RFC.findall(source):

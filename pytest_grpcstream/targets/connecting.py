@@ -13,6 +13,7 @@ from pytest_grpcstream.errors import Mismatch, TargetError
 if TYPE_CHECKING:
     import grpc
 
+    from pytest_grpcstream.capabilities import Capabilities
     from pytest_grpcstream.clients.client import Client
     from pytest_grpcstream.clients.grpcio import LibraryClient
     from pytest_grpcstream.clients.wire import WireClient
@@ -41,20 +42,29 @@ class Connector:
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
 
-    def client(self, target: Endpoint, kind: str, timeout: float | None = None) -> Client:
+    def client(
+        self, target: Endpoint, kind: str, timeout: float | None = None, *, capabilities: Capabilities | None = None
+    ) -> Client:
         """Open a client of either kind.
 
         Arguments:
             kind: ``wire`` or ``library``.
             timeout: Seconds that one operation may take; defaults to the timeout of the connector.
+            capabilities: What the client is to know about the target, see `Client`.
 
         Raises:
             TargetError: The target cannot be started, or its TLS files cannot be used.
         """
-        return self.wire(target, timeout) if kind == "wire" else self.library(target, timeout)
+        opened = self.wire if kind == "wire" else self.library
+        return opened(target, timeout, capabilities=capabilities)
 
     def library(
-        self, target: Endpoint, timeout: float | None = None, channel: grpc.Channel | None = None
+        self,
+        target: Endpoint,
+        timeout: float | None = None,
+        *,
+        channel: grpc.Channel | None = None,
+        capabilities: Capabilities | None = None,
     ) -> LibraryClient:
         """Open a library client.
 
@@ -72,9 +82,12 @@ class Connector:
             timeout=self.timeout if timeout is None else timeout,
             metadata=target.security.metadata,
             owned=channel is None,
+            capabilities=capabilities,
         )
 
-    def wire(self, target: Endpoint, timeout: float | None = None) -> WireClient:
+    def wire(
+        self, target: Endpoint, timeout: float | None = None, *, capabilities: Capabilities | None = None
+    ) -> WireClient:
         """Return a wire client, which connects at its first use.
 
         Arguments:
@@ -92,6 +105,7 @@ class Connector:
             context=security.context(),
             authority=security.authority,
             metadata=security.metadata,
+            capabilities=capabilities,
         )
 
     def channel(self, target: Endpoint) -> grpc.Channel:

@@ -16,13 +16,9 @@ from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.errors import Mismatch, OperationTimeout, StreamError, TargetError
+from pytest_grpcstream.service import INITIAL_KEY, TRAILING_KEY
 from pytest_grpcstream.values import EOF, Code, Metadata, Point
 from pytest_grpcstream.verify import EXCHANGES
-
-INITIAL_KEY: Final = "x-grpc-test-echo-initial"
-"""The key of request metadata that a server with the feature ``metadata`` echoes in its initial metadata."""
-TRAILING_KEY: Final = "x-grpc-test-echo-trailing-bin"
-"""The key of request metadata that a server with the feature ``metadata`` echoes in its trailers."""
 
 _UNDEFINED: Final = "!undefined"
 """A directive that the contract does not define: the control of every probe."""

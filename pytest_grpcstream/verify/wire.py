@@ -1,5 +1,8 @@
 """Verdicts about unusual requests and frames: what may become of them is a list of outcomes by name.
 
+Functions are verbs: what sends or opens something (`send_record`), what waits or describes (`await_outcome`,
+`describe`), and verdicts, which begin with ``expect`` (`expect_refusal`).
+
 RFC 9113, section 5.4.1, lets a server treat any stream error as a connection error, so that is among the outcomes
 wherever a refusal is. A refusal that should have been and was not is a `Deviation`, because it hurts nobody; no answer
 at all, and a response that is not whole, are a `Failure`.
@@ -11,7 +14,7 @@ import contextlib
 import enum
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from pytest_grpcstream import verify
 from pytest_grpcstream.clients.wire import (
@@ -30,15 +33,11 @@ from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import Point
 from pytest_grpcstream.wire.dialing import dial, server_name
 
-if TYPE_CHECKING:
-    from pytest_grpcstream.capabilities import Capabilities
-
 _T = TypeVar("_T")
 
 _AT_ONCE: Final = 8
 """Variants of one stimulus that run at the same time: enough to wait for slow answers together."""
-PLAIN_REQUEST: Final = Point("plain", 1)
-_PLAIN: Final = Shape()
+_USUAL_SHAPE: Final = Shape()
 
 
 class Outcome(enum.StrEnum):
@@ -69,17 +68,17 @@ _OF_ORIGIN: Final = {
 # What happened ----------------------------------------------------------------------------------------------------
 
 
-def error_goaway(connection: Connection) -> Goaway | None:
+def find_error_goaway(connection: Connection) -> Goaway | None:
     """The newest GOAWAY of the server that tells of an error, not of a graceful end."""
     return next((one for one in reversed(connection.goaways) if one.code != ErrorCode.NO_ERROR), None)
 
 
-def given_up(connection: Connection) -> bool:
+def has_connection_error(connection: Connection) -> bool:
     """Whether the server has treated something as a connection error: some close, some send GOAWAY, some do both."""
-    return connection.closed is not None or error_goaway(connection) is not None
+    return connection.closed is not None or find_error_goaway(connection) is not None
 
 
-def outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
+def await_outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
     """Wait until it is clear what became of a request, for the stream's time limit at most.
 
     Arguments:
@@ -87,10 +86,10 @@ def outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
     """
     connection = stream.connection
     limit = stream.timeout if timeout is None else timeout
-    connection.wait(lambda: stream.ended is not None or given_up(connection), limit)
+    connection.wait(lambda: stream.ended is not None or has_connection_error(connection), limit)
     ended = stream.ended
     if ended is None:
-        return Outcome.CONNECTION if given_up(connection) else Outcome.NOTHING
+        return Outcome.CONNECTION if has_connection_error(connection) else Outcome.NOTHING
     if ended.http_status not in (None, 200):
         return Outcome.HTTP
     if ended.server_status is not None and ended.server_status.ok and ended.origin is not Origin.CLIENT_REFUSED:
@@ -98,19 +97,23 @@ def outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
     return _OF_ORIGIN.get(ended.origin, Outcome.BROKEN)
 
 
-def told(stream: WireStream) -> str:
+def describe(stream: WireStream) -> str:
     """What became of a request, in words."""
     ended = stream.ended
     if ended is None:
-        return told_of(stream.connection) if given_up(stream.connection) else f"no answer within {stream.timeout:g} s"
+        return (
+            describe_connection(stream.connection)
+            if has_connection_error(stream.connection)
+            else f"no answer within {stream.timeout:g} s"
+        )
     if ended.http_status in (None, 200):
         return str(ended)
     return f"HTTP status {ended.http_status}{f' with {ended.server_status}' if ended.server_status else ''}"
 
 
-def told_of(connection: Connection) -> str:
+def describe_connection(connection: Connection) -> str:
     """How a connection ended or will end, in words."""
-    goaway = error_goaway(connection)
+    goaway = find_error_goaway(connection)
     parts = [str(goaway)] if goaway is not None else []
     if connection.closed is not None:
         parts.append(connection.closed.reason)
@@ -120,12 +123,12 @@ def told_of(connection: Connection) -> str:
 # Stimuli ----------------------------------------------------------------------------------------------------------
 
 
-def asked(
+def send_record(
     client: WireClient,
     headers: Headers | None = None,
     data: bytes | None = None,
     *,
-    shape: Shape = _PLAIN,
+    shape: Shape = _USUAL_SHAPE,
     stream_id: int | None = None,
 ) -> WireStream:
     """A Record of one request with its half-close; when the server ends it before, the rest is not sent.
@@ -140,11 +143,11 @@ def asked(
         OperationTimeout: the server's window stayed shut.
     """
     stream = client.open("Record", headers=headers, shape=shape, stream_id=stream_id)
-    stream.write(framed(PLAIN_REQUEST) if data is None else data, end_stream=True)
+    stream.write(framed(STREAM_SERVICE.plain) if data is None else data, end_stream=True)
     return stream
 
 
-def request_of(size: int) -> bytes:
+def encode_request_of(size: int) -> bytes:
     """A request of exactly so many bytes, without the prefix of the wire.
 
     Raises:
@@ -158,7 +161,7 @@ def request_of(size: int) -> bytes:
     raise ValueError(f"no request has {size} bytes")
 
 
-def uncompressed(headers: Headers) -> bytes:
+def encode_literally(headers: Headers) -> bytes:
     """A header block of literal fields only (RFC 7541, section 6.2.2), for `Shape.block`.
 
     Nothing is compressed and no table changes, so that any length of a field goes quickly.
@@ -179,7 +182,7 @@ def _literal(text: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def bare(client: WireClient, said: bytes = b"") -> Iterator[None]:
+def open_bare_connection(client: WireClient, said: bytes = b"") -> Iterator[None]:
     """A connection to the server of a client on which nothing is said but these bytes, not even the preface."""
     transport = dial(client.address, client.timeout, client.context, server_name(client.authority))
     try:
@@ -192,35 +195,37 @@ def bare(client: WireClient, said: bytes = b"") -> Iterator[None]:
 # Verdicts ---------------------------------------------------------------------------------------------------------
 
 
-def answered(stream: WireStream, expected: str) -> Outcome:
+def expect_answer(stream: WireStream, expected: str) -> Outcome:
     """The server ends a call by a whole response, a reset or a connection error, and leaves it to nobody to wait."""
-    got = outcome(stream)
-    verify.fail_unless(got not in (Outcome.NOTHING, Outcome.BROKEN), expected, told(stream), stream)
+    got = await_outcome(stream)
+    verify.fail_unless(got not in (Outcome.NOTHING, Outcome.BROKEN), expected, describe(stream), stream)
     return got
 
 
-def served(stream: WireStream, expected: str = "one response and OK, as usual") -> None:
+def expect_served(stream: WireStream, expected: str = "one response and OK, as usual") -> None:
     """A Record is answered once and ends with OK."""
-    got = outcome(stream)
-    verify.fail_unless(got is Outcome.SERVED, expected, told(stream), stream)
+    got = await_outcome(stream)
+    verify.fail_unless(got is Outcome.SERVED, expected, describe(stream), stream)
     count = stream.response.messages
     verify.fail_unless(count == 1, expected, f"OK with {count} responses", stream)
 
 
-def refused(stream: WireStream, expected: str, by: Collection[Outcome] = REFUSALS) -> Outcome:
+def expect_refusal(stream: WireStream, expected: str, by: Collection[Outcome] = REFUSALS) -> Outcome:
     """The server refuses a request by one of these outcomes.
 
     Raises:
         Failure: it gave no answer, or a response that is not whole.
         Deviation: it served the request, or refused it in another way.
     """
-    got = answered(stream, expected)
+    got = expect_answer(stream, expected)
     if got not in by:
-        raise Deviation(expected, told(stream), stream)
+        raise Deviation(expected, describe(stream), stream)
     return got
 
 
-def gives_up(connection: Connection, expected: str, quiet: float, stream: WireStream | None = None) -> None:
+def expect_connection_error(
+    connection: Connection, expected: str, quiet: float, stream: WireStream | None = None
+) -> None:
     """The server treats what was sent last as a connection error, or resets the stream where one was given.
 
     A PING behind it tells when the server has read it, so that one who ignores it need not be waited for.
@@ -234,7 +239,7 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
     """
 
     def reacted() -> bool:
-        return given_up(connection) or (stream is not None and stream.response.reset_code is not None)
+        return has_connection_error(connection) or (stream is not None and stream.response.reset_code is not None)
 
     payload = connection.send_ping()
     connection.wait(lambda: reacted() or connection.answered(payload))
@@ -244,20 +249,19 @@ def gives_up(connection: Connection, expected: str, quiet: float, stream: WireSt
         raise Deviation(expected, actual, stream)
 
 
-def disturbed(connection: Connection) -> str | None:
+def describe_disturbance(connection: Connection) -> str | None:
     """How the connection ended over what was sent last, in words; None when a PING behind it is answered."""
     payload = connection.send_ping()
-    connection.wait(lambda: given_up(connection) or connection.answered(payload))
-    if given_up(connection):
-        return told_of(connection)
+    connection.wait(lambda: has_connection_error(connection) or connection.answered(payload))
+    if has_connection_error(connection):
+        return describe_connection(connection)
     return None if connection.answered(payload) else "a PING is not answered any more"
 
 
 def each(
     client: WireClient,
-    capabilities: Capabilities,
     variants: Mapping[str, _T],
-    check: Callable[[WireClient, _T], None],
+    check: Callable[[WireClient, _T], object],
 ) -> None:
     """Check each variant of a stimulus on a connection of its own, then that the server goes on serving.
 
@@ -271,12 +275,12 @@ def each(
         found = {name: job.result() for name, job in jobs.items()}
     wrong = {name: verdict for name, verdict in found.items() if verdict is not None}
     with client.fresh() as new:
-        verify.serves(new, capabilities, f"after {' and '.join(variants) if len(variants) < 4 else 'all of this'}")
+        verify.serves(new, f"after {' and '.join(variants) if len(variants) < 4 else 'all of this'}")
     if wrong:
         raise _merged(wrong)
 
 
-def _on_its_own(client: WireClient, check: Callable[[WireClient, _T], None], variant: _T) -> Mismatch | None:
+def _on_its_own(client: WireClient, check: Callable[[WireClient, _T], object], variant: _T) -> Mismatch | None:
     with client.fresh() as own:
         try:
             check(own, variant)

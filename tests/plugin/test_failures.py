@@ -31,7 +31,7 @@ def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Ser
             "ORD-1 failed: expected responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002); "
             "actual: 3 in all, from number 2 on ('order', 1003)",
             "",
-            "requirement  The responses of a List arrive in exactly the order in which the handler wrote them.",
+            "requirement  The responses of a List arrive in the order in which the handler wrote them.",
             "             MUST (gRPC), severity error; grpc.io, *",
             "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
             "actual       3 in all, from number 2 on ('order', 1003)",
@@ -75,7 +75,7 @@ def test_the_command_repeats_this_one_test(judge: Judge, run: Run, serve: Serve)
 
 def test_the_command_of_a_strict_run_repeats_its_verdict(judge: Judge, run: Run, serve: Serve) -> None:
     """A warning that failed the run fails the repetition too."""
-    name = "survival::test_a_request_without_pt_does_not_take_the_server_down"
+    name = "survival_of_messages::test_a_request_without_pt_does_not_crash_the_server"
     options = (NONE, "--grpcstream-strict", "--grpcstream-client=wire", "--grpcstream-quiet=0.1")
     result = judge(serve("plugin.servicers:UnknownWithoutPoint"), f"{name}[wire-List]", options=options)
     [command] = repeat_commands(result)

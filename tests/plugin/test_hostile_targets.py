@@ -40,7 +40,7 @@ def test_a_response_is_escaped(judge: Judge, serve: Serve) -> None:
 
 def test_a_warning_is_escaped(judge: Judge, serve: Serve) -> None:
     """It stands in the summary and in the reason of the expected failure."""
-    name = "survival::test_a_request_without_pt_does_not_take_the_server_down[library-List]"
+    name = "survival_of_messages::test_a_request_without_pt_does_not_crash_the_server[library-List]"
     result = judge(
         serve("plugin.servicers:HostileWithoutPoint"), name, options=("--grpcstream-features=none", "-rx", "-v")
     )

@@ -24,7 +24,7 @@ def test_words_select(run: Run) -> None:
     wanted = [
         one.id
         for one in registry().values()
-        if one.area == "ABORT" and one.severity == "error" and "metadata" in one.needs
+        if one.area == "ABORT" and one.severity == "error" and "metadata" in one.features
     ]
     assert [line.split(":")[0].strip() for line in result.outlines if line.startswith("  ABORT-")] == wanted != []
     shown = "".join(run("--grpcstream-list=padding").outlines)
@@ -41,4 +41,4 @@ def test_words_that_fit_nothing_are_a_usage_error(run: Run) -> None:
     """The message says what is valid."""
     result = run("--grpcstream-list=ORD,nonsense")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*No requirement fits 'ORD,nonsense'; valid are areas (ORD, *"])
+    result.stderr.fnmatch_lines(["*No requirement matches 'ORD,nonsense'; valid words, *"])

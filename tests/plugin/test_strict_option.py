@@ -12,7 +12,7 @@ WARNED = "warning ROBUST-4: expected the status INVALID_ARGUMENT or OK; actual: 
 
 def test_a_warning_is_shown_and_does_not_fail(judge: Judge, serve: Serve) -> None:
     """It is pytest's xfail, with its reason, and the verdict counts it."""
-    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=(*OPTIONS, "-rx"))
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=(*OPTIONS, "-rx"))
     assert result.ret == pytest.ExitCode.OK
     outcomes = result.parseoutcomes()
     assert outcomes["xfailed"] == 3
@@ -21,7 +21,7 @@ def test_a_warning_is_shown_and_does_not_fail(judge: Judge, serve: Serve) -> Non
         [
             WARNED,
             "verdict: conformant in all that was checked, with 3 warning(s)",
-            "XFAIL pytest_grpcstream/conformance/test_survival.py::*[[]library-List[]] - ROBUST-4: expected*",
+            "XFAIL pytest_grpcstream/conformance/test_survival_of_messages.py::*[[]library-List[]] - ROBUST-4: *",
         ]
     )
 
@@ -32,7 +32,7 @@ def test_a_warning_fails_a_strict_run(judge: Judge, serve: Serve, pytester: pyte
     if source == "ini":
         pytester.makeini("[pytest]\ngrpcstream_strict = true\n")
     options = (*OPTIONS, "--grpcstream-strict") if source == "option" else OPTIONS
-    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=options)
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] == 3
@@ -52,6 +52,6 @@ def test_pytest_s_own_strictness_does_not_turn_warnings_into_failures(
 ) -> None:
     """A project's xfail_strict speaks of its own expectations, and its warning filters of its own code."""
     pytester.makeini("[pytest]\nxfail_strict = true\nfilterwarnings = error\n")
-    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=OPTIONS)
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=OPTIONS)
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes()["xfailed"] == 3

@@ -80,7 +80,7 @@ def test_where_the_clients_disagree_it_is_told(judge: Judge, serve: Serve) -> No
 
 def test_what_was_measured_is_told(judge: Judge, reference: str) -> None:
     """A requirement without a right or wrong passes, and what was observed stands in the summary."""
-    name = "wire_requests::test_neighbours_of_the_content_type_are_refused_or_taken"
+    name = "validity_of_requests::test_a_similar_content_type_is_refused_or_accepted"
     result = judge(reference, name, options=(NONE, "--grpcstream-client=wire", "--grpcstream-strict"))
     assert result.ret == pytest.ExitCode.OK
     assert [line for line in summary(result) if line.startswith("observed WIRE-8: application/grpc+unknown: ")]

@@ -11,7 +11,7 @@ import pytest
 from plugin.conftest import Run
 
 SUITE = "pytest_grpcstream/conformance/"
-STRESS_TESTS = "pytest_grpcstream.conformance.test_wire_stress"
+STRESS_TESTS = "pytest_grpcstream.conformance.test_stress"
 OWN_TEST = "def test_own(): pass"
 
 
@@ -197,7 +197,7 @@ def test_the_markers_are_registered(run: Run) -> None:
     result.stdout.fnmatch_lines(
         [
             "@pytest.mark.grpcstream(target): *",
-            "@pytest.mark.grpcstream_requirement(id, [*], needs=()): *",
+            "@pytest.mark.grpcstream_requirement(id, [*], features=(), observed_by=()): *",
             "@pytest.mark.grpcstream_stress: *",
             "@pytest.mark.stress: *",
         ]

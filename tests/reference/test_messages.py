@@ -106,7 +106,7 @@ def test_check_tells_of_files_that_are_not_current(tmp_path: Path) -> None:
     check = run("scripts/generate_messages.py", "--check", cwd=folder)
     assert check.returncode == 1
     assert sorted(check.stderr.splitlines()) == [
-        f"pytest_grpcstream/{name} is not current: run python scripts/generate_messages.py" for name in GENERATED
+        f"pytest_grpcstream/{name} is out of date: run python scripts/generate_messages.py" for name in GENERATED
     ]
     assert paths[0].read_bytes() == b"old"
     assert not paths[1].exists()

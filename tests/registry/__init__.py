@@ -1,1 +1,1 @@
-"""Tests of the registry of requirements: it agrees with the suite and with the banks of broken servers."""
+"""Tests of the registry of requirements: it agrees with the suite and with the banks of mutants."""

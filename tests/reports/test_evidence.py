@@ -87,7 +87,7 @@ def test_each_failed_test_of_the_wire_client_has_a_capture(
 
 def test_what_passed_or_was_warned_has_no_evidence(report: Report, serve: Serve) -> None:
     """Nor has what was skipped."""
-    found = report(serve("plugin.servicers:UnknownWithoutPoint"), "survival")
+    found = report(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages")
     assert {one["verdict"] for one in found.tests.values()} == {"passed", "warned", "not applicable"}
     assert {(one["timeline"], one["pcap"], one["note"]) for one in found.tests.values()} == {(None, None, "")}
     assert set(found.texts()) == {"report.json", "summary.md", "badge.json"}

@@ -14,7 +14,7 @@ from reports.servicers import MARKUP
 
 ONCE = "pairing::test_record_is_answered_exactly_once"
 LIST = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
-NO_POINT = "survival::test_a_request_without_pt_does_not_take_the_server_down"
+NO_POINT = "survival_of_messages::test_a_request_without_pt_does_not_crash_the_server"
 TEXTS = ("report.json", "summary.md", "badge.json", "timelines/")
 SECRET_TEXT = "Bearer 0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -11,6 +11,7 @@ from plugin.conftest import Serve
 from pytest_grpcstream.report.badge import badge
 from pytest_grpcstream.report.job_summary import job_summary
 from pytest_grpcstream.report.markdown import code, plain, table
+from pytest_grpcstream.requirements.registry import registry
 from pytest_grpcstream.verdicts.results import VERDICTS
 from reports.conftest import EITHER_WAY, Report
 from reports.documents import made
@@ -21,7 +22,7 @@ def test_the_page_tells_what_failed_and_what_was_checked(
     report: Report, serve: Serve, workers: tuple[str, ...]
 ) -> None:
     """Table by area, failures with what was expected and seen, warnings, coverage, and where the evidence is."""
-    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival", options=workers)
+    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival_of_messages", options=workers)
     page = found.texts()["summary.md"].splitlines()
     assert page[0] == "## gRPC streams: NOT conformant"
     assert page[2] == found.report["verdict"]["text"]
@@ -32,8 +33,7 @@ def test_the_page_tells_what_failed_and_what_was_checked(
     words = ("passed", "failed", "inconclusive", "expected", "warned", "not applicable")
     counts = [sum(one["verdict"] == word for one in tests) for word in words]
     assert [int(cell.strip() or 0) for cell in row.split("|")[2:-1]] == counts
-    place = page.index("- **ORD-1** failed: The responses of a List arrive in exactly the order in which the handler "
-                       "wrote them.")  # fmt: skip
+    place = page.index(f"- **ORD-1** failed: {registry()['ORD-1'].sentence}")
     assert page[place + 1].startswith("  - test: <code>test_list_responses_arrive_in_the_order_they_were_written&#91;")
     assert page[place + 2].startswith("  - expected: <code>responses to ('order', ")
     assert page[place + 3].startswith("  - actual: <code>3 in all, from number 2 on ('order', ")

@@ -45,7 +45,7 @@ def test_it_says_of_each_test_what_came_of_it(
     """The same as pytest's own reports, with the requirement and the time that it took; one report from all workers."""
     address = serve("plugin.servicers:SeveralFaults")
     began = datetime.datetime.now(datetime.UTC)
-    found = report(address, "ordering", "survival", options=("--junitxml=junit.xml", *workers))
+    found = report(address, "ordering", "survival_of_messages", options=("--junitxml=junit.xml", *workers))
     assert found.result.ret == found.report["exit_code"] == 1
     assert found.result.outlines[-1].count("failed")
     assert "report: out/report.json" in found.result.outlines
@@ -74,7 +74,7 @@ def test_it_says_of_each_test_what_came_of_it(
 
 def test_it_says_of_each_requirement_what_came_of_it(report: Report, serve: Serve) -> None:
     """The gravest verdict of its tests, and none where there was no test; what concerns other runs is left out."""
-    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival")
+    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival_of_messages")
     requirements = found.requirements
     failed = requirements["ORD-1"]
     assert (failed["verdict"], failed["severity"], failed["level"], failed["owner"]) == (

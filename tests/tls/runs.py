@@ -14,7 +14,7 @@ import pytest
 from tls.papers import Papers
 
 PLAINTEXT_REFERENCE: Final = f"{shlex.quote(sys.executable)} -m pytest_grpcstream.reference_impl --quiet"
-TLS_MODULE: Final = "pytest_grpcstream.conformance.test_tls"
+TLS_MODULE: Final = "pytest_grpcstream.conformance.test_transport_security"
 HALF_CLOSE: Final = "pytest_grpcstream.conformance.test_half_close"
 LIMIT: Final = 100
 """Seconds that a run may take at most."""

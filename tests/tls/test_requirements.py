@@ -18,7 +18,7 @@ OLD = "ignore:ssl.TLSVersion.TLSv1:DeprecationWarning"
 
 def verdicts(outcome: Outcome) -> dict[str, str]:
     """The outcome of every test, by its name."""
-    lines = (line.split() for line in outcome.stdout.splitlines() if "conformance/test_tls.py::" in line)
+    lines = (line.split() for line in outcome.stdout.splitlines() if "conformance/test_transport_security.py::" in line)
     return {words[0].rpartition("::")[2]: words[1] for words in lines if words[1:] and words[1].isupper()}
 
 

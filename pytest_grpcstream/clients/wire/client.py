@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, Self
 
+from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.clients.wire.connection import Connection, UsedUpError
@@ -40,6 +41,7 @@ class WireClient(Client):
         options: how the connection differs from a plain one.
         chunking: how messages are split into DATA frames.
         padding: bytes of padding in every DATA frame, None for no PADDED flag.
+        capabilities: what the target can do, if it is known.
 
     Attributes:
         connections: every connection of this client, the newest last.
@@ -59,8 +61,9 @@ class WireClient(Client):
         options: WireOptions = _OPTIONS,
         chunking: Chunking = one_each,
         padding: int | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
-        super().__init__(timeout=timeout)
+        super().__init__(timeout=timeout, capabilities=capabilities)
         self.address = address
         self.context = context
         self.authority = default_authority(address) if authority is None else authority
@@ -115,6 +118,7 @@ class WireClient(Client):
             self.address,
             context=self.context,
             metadata=self.metadata,
+            capabilities=self.capabilities,
             options=dataclasses.replace(self.options, **options),
             **arguments,
         )
@@ -152,6 +156,7 @@ class WireClient(Client):
         stream_id: int | None = None,
         shape: Shape = PLAIN,
         connection: Connection | None = None,
+        greeting: bool = True,
     ) -> WireStream:
         """Start an RPC: a method of StreamService by its name, or any RPC by its path.
 
@@ -166,8 +171,11 @@ class WireClient(Client):
             stream_id: an identifier instead of the next odd one.
             shape: how the header block goes on the wire.
             connection: a connection instead of the newest one, even one that accepts no more streams.
+            greeting: whether a Route of a target that is known to speak first is opened up to that response. A test
+                that holds the window shut, or cancels at once, leaves the greeting unread.
 
         Raises:
+            Failure: the greeting did not arrive.
             TargetError: there is no connection, see `connect`.
             OperationTimeout: as many streams as the server allows are open, and none ended in time.
         """
@@ -194,6 +202,8 @@ class WireClient(Client):
             # A GOAWAY came meanwhile. One retry: a server may send one on every connection at once.
             stream = begin(self.connect())
         self._remember(stream)
+        if greeting:
+            self._read_greeting(stream)
         return stream
 
     def list(
@@ -216,12 +226,18 @@ class WireClient(Client):
         """Start a Record."""
         return self.open("Record", metadata=metadata, deadline=deadline)
 
-    def route(self, *, metadata: Iterable[tuple[str, MetadataValue]] = (), deadline: float | None = None) -> WireStream:
-        """Start a Route."""
-        return self.open("Route", metadata=metadata, deadline=deadline)
+    def route(
+        self,
+        *,
+        metadata: Iterable[tuple[str, MetadataValue]] = (),
+        deadline: float | None = None,
+        greeting: bool = True,
+    ) -> WireStream:
+        """Start a Route; for ``greeting`` see `open`."""
+        return self.open("Route", metadata=metadata, deadline=deadline, greeting=greeting)
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
-        return self.open(path, metadata=metadata, deadline=deadline)
+        return self.open(path, metadata=metadata, deadline=deadline, greeting=False)
 
     def broken_off(self) -> str | None:
         """How the server broke off a connection of this client, in words, or None."""
