@@ -12,7 +12,10 @@ from pytest_grpcstream import Client, Code, Connect, OperationTimeout, run_concu
 requirement = pytest.mark.grpcstream_requirement
 
 EACH = 50
-"""Calls that fail on one connection. More that are reset would look like an attack (RFC 9113, section 10.5)."""
+"""Calls that fail on one connection: many resets on one look like an attack (RFC 9113, section 10.5).
+
+On three connections they are more than the threads of a usual pool.
+"""
 
 
 @requirement("LOAD-1", observed_by=("duplex",))
