@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, Code, Failure, OperationTimeout, Point, StreamError, verify
+from pytest_grpcstream import Client, Code, OperationTimeout, Point, verify
 
 requirement = pytest.mark.grpcstream_requirement
-
-STORM = 150
-"""Cancelled calls of each kind: with both kinds more than a usual pool of threads has."""
-EACH = 50
-"""Calls of a storm on one connection: many that are reset on one look like an attack (RFC 9113, section 10.5)."""
-
-
-def spread(client: Client, connect: Callable[[], Client]) -> list[Client]:
-    """This client, and as many more as a storm needs."""
-    return [client, *(connect() for _ in range(STORM // EACH - 1))]
 
 
 def new_token() -> str:
@@ -205,72 +194,3 @@ def test_an_open_call_and_an_unknown_one_are_not_counted_as_cancelled(grpcstream
             verify.fail_unless(not counted, f"!cancelled answers 0 for {which}", "it answers 1", stays)
         stays.send("still here", 1)
         verify.answer(stays)
-
-
-@requirement("LOAD-8", observed_by=("duplex",))
-def test_a_storm_of_cancelled_routes_leaves_the_server_responsive(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
-) -> None:
-    for client in spread(grpcstream, grpcstream_connect):
-        for number in range(EACH):
-            with client.route() as stream:
-                stream.send("storm", number)
-                verify.answer(stream)
-                stream.cancel()
-    verify.serves(grpcstream_connect(), f"after {STORM} cancelled Routes")
-
-
-@requirement("LOAD-8", features=("watch",))
-def test_a_storm_of_cancelled_waits_leaves_the_server_responsive(
-    grpcstream: Client,
-    grpcstream_connect: Callable[[], Client],
-    grpcstream_quiet: float,
-) -> None:
-    token, patience = new_token(), grpcstream_quiet
-    for client in spread(grpcstream, grpcstream_connect):
-        for _ in range(EACH):
-            with client.list(f"!watch {token}") as stream:
-                try:
-                    stream.headers(timeout=patience)
-                except OperationTimeout:
-                    patience = grpcstream_quiet / 20  # they will not come the next time either
-                stream.cancel()
-    verify.serves(grpcstream_connect(), f"after {STORM} Lists that were cancelled while they waited")
-
-
-@requirement("LOAD-8", features=("sleep",))
-def test_a_storm_of_cancelled_sleeps_leaves_the_server_responsive(
-    grpcstream: Client,
-    grpcstream_connect: Callable[[], Client],
-    grpcstream_quiet: float,
-) -> None:
-    for client in spread(grpcstream, grpcstream_connect):
-        streams = [client.record() for _ in range(EACH)]
-        for stream in streams:
-            stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
-        verify.pause(grpcstream_quiet / 2)
-        for stream in streams:
-            stream.cancel()
-    verify.serves(grpcstream_connect(), f"after {STORM} calls were cancelled in their sleep")
-
-
-@requirement("ROBUST-14", observed_by=("duplex",))
-def test_clients_that_vanish_in_the_middle_leave_the_server_responsive(
-    grpcstream_connect: Callable[[], Client], grpcstream: Client
-) -> None:
-    most = 20
-    for _ in range(5):
-        client = grpcstream_connect()
-        for number in range(most):
-            try:
-                route, record = client.route(), client.record()
-                for stream in (route, record):
-                    stream.send("vanishing", number)
-                verify.answer(route)
-            except (Failure, StreamError):
-                # How many calls a server takes at a time is for LOAD-1: here they vanish, however many they are.
-                verify.precondition(number > 0, "an open Route and an open Record", "none")
-                most = number
-                break
-        client.close()
-    verify.serves(grpcstream, "after five clients vanished with up to forty open calls each")

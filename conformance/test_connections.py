@@ -32,9 +32,8 @@ IDLE = 10.0
 def test_a_ping_is_answered_with_the_same_payload(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connect()
     answer = connection.ping(b"\x00\xffping\r\n")
-    actual = (
-        describe_connection(connection) if has_connection_error(connection) else f"none within {connection.timeout:g} s"
-    )
+    broken = has_connection_error(connection)
+    actual = describe_connection(connection) if broken else f"none within {connection.timeout:g} s"
     verify.fail_unless(answer is not None, "the answer to a PING, with the same 8 bytes", actual)
 
 
@@ -63,9 +62,8 @@ def test_an_unexpected_ping_acknowledgement_is_not_answered(
     verify.fail_unless(not answers, "no answer to a PING with ACK", f"{len(answers)} of them")
     verify.serves(grpcstream_wire, "after the acknowledgement of a PING that was never sent")
     if has_connection_error(connection):
-        raise Deviation(
-            "the connection goes on after an unexpected PING acknowledgement", describe_connection(connection)
-        )
+        expected = "the connection goes on after an unexpected PING acknowledgement"
+        raise Deviation(expected, describe_connection(connection))
 
 
 @requirement("CONN-3")
@@ -119,9 +117,7 @@ def test_an_idle_connection_stays_usable(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connection
     connection.watch(IDLE)
     verify.fail_unless(connection.usable, f"the connection open after {IDLE:g} s", "it is closed")
-    stream = send_record(grpcstream_wire)
-    await_outcome(stream)
-    expect_served(stream, f"a call served after {IDLE:g} s")
+    expect_served(send_record(grpcstream_wire), f"a call served after {IDLE:g} s")
 
 
 # Many calls -------------------------------------------------------------------------------------------------------

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
 
-from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, OperationTimeout, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Connect, Deviation, OperationTimeout, Point, verify
 from pytest_grpcstream.clients.wire import Connection, Rule, SettingCode, WireClient, WireStream
 
 requirement = pytest.mark.grpcstream_requirement
@@ -147,9 +146,7 @@ def test_a_stalled_call_does_not_delay_others(grpcstream: Client) -> None:
 
 
 @requirement("FLOW-6", features=("repeat",))
-def test_a_stalled_call_does_not_delay_other_connections(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
-) -> None:
+def test_a_stalled_call_does_not_delay_other_connections(grpcstream: Client, grpcstream_connect: Connect) -> None:
     with grpcstream.list(UNREAD) as stalled:
         stalled.headers()
         verify.serves(grpcstream_connect(), "while a call of another client is not read")

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, NotApplicable, Point, Status, StatusError, verify
+from pytest_grpcstream import (
+    STREAM_SERVICE,
+    Client,
+    Code,
+    Connect,
+    Deviation,
+    NotApplicable,
+    Point,
+    Status,
+    StatusError,
+    verify,
+)
 from pytest_grpcstream.clients.wire import ErrorCode, Origin, WireClient, chunking, framed
 from pytest_grpcstream.verify.wire import Outcome, await_outcome, describe, encode_request_of, expect_refusal
 
@@ -173,7 +183,7 @@ def test_a_response_above_4_mib_is_complete_or_refused(grpcstream_wire: WireClie
 @requirement("SIZE-2")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_message_of_five_mebibytes_is_processed_or_refused(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Connect, method: str
 ) -> None:
     # A List sends its name back at least once. With `repeat` it can be asked to send it only once.
     name = text_of(5 * MIB)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, Failure, StreamError, verify
+from pytest_grpcstream import Client, Connect, Failure, StreamError, verify
 from pytest_grpcstream.clients.wire import Connection, FrameType, WireClient, framed
 from pytest_grpcstream.verify.wire import open_bare_connection
 
@@ -82,9 +82,7 @@ def test_unfinished_headers_do_no_harm(grpcstream_wire: WireClient, leave: Calla
 
 
 @requirement("ROBUST-14", observed_by=("duplex",))
-def test_vanished_clients_leave_the_server_responsive(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client]
-) -> None:
+def test_vanished_clients_leave_the_server_responsive(grpcstream: Client, grpcstream_connect: Connect) -> None:
     most = 20
     for _ in range(5):
         client = grpcstream_connect()

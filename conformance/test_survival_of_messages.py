@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, Mismatch, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Connect, Deviation, Mismatch, Point, verify
 from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Shape, WireClient, framed
 from pytest_grpcstream.verify.payloads import gzip_message
 from pytest_grpcstream.verify.wire import await_outcome, each, encode_literally, expect_answer, send_record
@@ -23,7 +23,7 @@ Fault = Callable[[WireClient], object]
 @requirement("ROBUST-4")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_request_without_pt_does_not_crash_the_server(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Connect, method: str
 ) -> None:
     others: dict[Code, str] = {
         code: "an error, but with another code" for code in Code if code not in (Code.OK, Code.INVALID_ARGUMENT)

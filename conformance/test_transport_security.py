@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable
 
 import pytest
 
-from pytest_grpcstream import Client, StreamError, TargetError, verify
+from pytest_grpcstream import Connect, StreamError, TargetError, verify
 from pytest_grpcstream.clients.wire import WireClient
 from pytest_grpcstream.verify.tls import anonymous_context, shake_hands
 
@@ -24,7 +23,7 @@ def test_the_target_selects_h2(grpcstream_wire: WireClient) -> None:
 # The test offers an old version on purpose.
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
 @requirement("TLS-3")
-def test_old_versions_of_tls_are_refused(grpcstream_wire: WireClient, grpcstream_connect: Callable[[], Client]) -> None:
+def test_old_versions_of_tls_are_refused(grpcstream_wire: WireClient, grpcstream_connect: Connect) -> None:
     version = shake_hands(grpcstream_wire, newest=ssl.TLSVersion.TLSv1_1)
     verify.fail_unless(version is None, "a handshake with TLS 1.1 or older refused", f"completed in {version}")
     verify.serves(grpcstream_connect(), "after a handshake with TLS 1.1")

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import STREAM_SERVICE, Client, Code, Deviation, Observe, Point, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, Connect, Deviation, Observe, Point, verify
 from pytest_grpcstream.clients.wire import Headers, WireClient, WireStream, framed
 from pytest_grpcstream.verify.payloads import bytes_field, fixed_field, varint_field
 from pytest_grpcstream.verify.wire import (
@@ -249,7 +249,7 @@ def test_compressed_flags_other_than_0_and_1_are_refused(grpcstream_wire: WireCl
 @requirement("WIRE-15")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_request_that_is_not_protobuf_is_refused(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Connect, method: str
 ) -> None:
     with grpcstream.open(method) as stream:
         # A field that claims to be longer than any message can be.
@@ -278,7 +278,7 @@ def test_unknown_fields_are_ignored(grpcstream: Client) -> None:
 @requirement("WIRE-17")
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
 def test_a_name_that_is_not_utf8_does_not_crash_the_server(
-    grpcstream: Client, grpcstream_connect: Callable[[], Client], method: str
+    grpcstream: Client, grpcstream_connect: Connect, method: str
 ) -> None:
     with grpcstream.open(method) as stream:
         stream.send_bytes(bytes_field(1, bytes_field(1, b"\xff\xfe\x80") + varint_field(2, 5)))
