@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Rule, SettingCode
+from clients.wire.peers import Recorder, scripted
+from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Rule, SettingCode, WireClient, framed
+from pytest_grpcstream.values import Point
 from pytest_grpcstream.wire.frame_reader import FrameReader
 from pytest_grpcstream.wire.frames import PREFACE, frame
 from pytest_grpcstream.wire.records import Fields
@@ -13,10 +17,11 @@ from pytest_grpcstream.wire.settings import OwnSettings, PeerSettings
 
 
 class Collector:
-    """Keeps the type and the payload of each frame."""
+    """Keeps the type and the payload of each frame, and the fields of each header block."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[int, bytes]] = []
+        self.blocks: list[Fields] = []
 
     def on_data(self, stream_id: int, flags: int, data: bytes, start: int, stop: int, at: float) -> None:
         """Keep a DATA frame."""
@@ -27,6 +32,8 @@ class Collector:
     ) -> None:
         """Keep a frame of a header block without its bytes."""
         self.frames.append((kind, b""))
+        if fields is not None:
+            self.blocks.append(fields)
 
     def on_frame(self, kind: int, flags: int, stream_id: int, payload: bytes, at: float) -> None:
         """Keep any other frame."""
@@ -45,6 +52,23 @@ def test_a_client_begins_with_the_preface(size: int) -> None:
         reader.feed(BYTES[start : start + size], 0.0)
     assert collector.frames == [(FrameType.SETTINGS, b""), (FrameType.DATA, b"abc")]
     assert reader.unfinished == 0
+
+
+def test_a_server_can_read_the_wire_client(connected: Callable[..., WireClient]) -> None:
+    """The bytes of a List are the preface, SETTINGS, one header block and DATA, as read from the server's side."""
+    recorder = Recorder()
+    with scripted(recorder) as address:
+        client = connected(address)
+        with client.list("x", 1) as stream:
+            stream.collect()
+        headers = client.request_headers("List")
+        assert recorder.peer is not None
+        raw = recorder.peer.raw
+    collector = Collector()
+    FrameReader(collector, OwnSettings(), PREFACE).feed(raw, 0.0)
+    assert collector.frames[0][0] == FrameType.SETTINGS
+    assert [data for kind, data in collector.frames if kind == FrameType.DATA] == [framed(Point("x", 1)), b""]
+    assert collector.blocks == [tuple(headers)]
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", BYTES[24:]])
