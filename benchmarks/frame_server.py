@@ -1,8 +1,8 @@
-"""A server as fast as Python allows: it answers every RPC with DATA frames that were computed before.
+"""A server as fast as Python allows: it answers every RPC with precomputed DATA frames.
 
 ``python benchmarks/frame_server.py`` listens on a free port of the loopback address, prints the address, and serves one
-connection after the other until it is ended. To a request of the name ``!repeat N TEXT`` it sends N responses, all of
-them ``pt{name: as received, value: 1000}``, without a look at anything else. It obeys both windows.
+connection after the other until it is killed. To a request of the name ``!repeat N TEXT`` it sends N responses, all of
+them ``pt{name: as received, value: 1000}``. It obeys both windows and checks nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ END_HEADERS = 0x4
 INITIAL_WINDOW_SIZE = 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME = 16_384
-"""Bytes of a DATA frame: the largest that every client takes (RFC 9113, section 4.2)."""
+"""Bytes of a DATA frame: the largest size that every client accepts (RFC 9113, section 4.2)."""
 BATCH = 16
 """Frames that are sent in one go, if the windows allow it."""
 
@@ -37,7 +37,7 @@ def main() -> None:
                 try:
                     _Connection(channel).run()
                 except (ConnectionError, EOFError):
-                    continue  # the client has what it wanted, and left
+                    continue  # the client is done
 
 
 class _Connection:
@@ -48,10 +48,10 @@ class _Connection:
         self._received = bytearray()
         self._window = 65_535  # of the connection; RFC 9113, section 6.9.2
         self._initial = 65_535
-        self._streams: dict[int, int] = {}  # the windows of streams that were heard of
+        self._streams: dict[int, int] = {}  # the windows of the open streams
 
     def run(self) -> None:
-        """Serve until the client leaves."""
+        """Serve until the client disconnects."""
         while len(self._received) < len(PREFACE):
             self._read()
         del self._received[: len(PREFACE)]
@@ -74,7 +74,7 @@ class _Connection:
         self._received += data
 
     def _frames(self) -> Iterator[tuple[int, int, int, bytes]]:
-        """Every whole frame that was received; what concerns the connection or a window is done on the way."""
+        """Every whole frame that was received; SETTINGS, PING and WINDOW_UPDATE are processed on the way."""
         while len(self._received) >= 9:
             size = int.from_bytes(self._received[:3], "big")
             if len(self._received) < 9 + size:
@@ -99,7 +99,7 @@ class _Connection:
 
     def _grow(self, stream: int, count: int) -> None:
         if stream:
-            # Not one that is over: nobody would ever take it away again.
+            # Not for a stream that is over: its window would never be removed again.
             if stream in self._streams:
                 self._streams[stream] += count
         else:
@@ -110,7 +110,7 @@ class _Connection:
         name, count = (found[0].decode(), int(found[1])) if found else ("", 1)
         message = StreamResponse(pt=StreamPoint(name=name, value=1000)).SerializeToString()
         framed = b"\0" + len(message).to_bytes(4, "big") + message
-        # The same bytes over and over: what stands at an offset stands at that offset modulo one message as well.
+        # The stream is periodic: the bytes at an offset are those at that offset modulo one message.
         pattern = memoryview(framed * (FRAME // len(framed) + 2))
         self._channel.sendall(
             _frame(HEADERS, END_HEADERS, stream, b"\x88" + _field("content-type", "application/grpc"))
@@ -129,7 +129,7 @@ class _Connection:
                 self._streams[stream] -= size
             if batch:
                 self._channel.sendall(b"".join(batch))
-            # Without a window there is nothing to do but to wait for one.
+            # An exhausted window leaves nothing to do but wait.
             if not batch or select.select([self._channel], [], [], 0)[0]:
                 self._read()
                 for _ in self._frames():
@@ -147,7 +147,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 def _field(name: str, value: str) -> bytes:
-    """A field that is not put into the table of HPACK (RFC 7541, section 6.2.2); both texts are short."""
+    """A field without indexing (RFC 7541, section 6.2.2); both texts are short."""
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 

@@ -1,7 +1,7 @@
-"""Measure what the plugin costs a run of pytest that has nothing to do with it.
+"""Measure what the plugin costs a pytest run that does not use it.
 
-``python benchmarks/idle_plugin.py`` runs one trivial test again and again, by turns with the installed plugin and with
-``-p no:grpcstream``, and measures how long the import of the plugin takes after that of pytest.
+``python benchmarks/idle_plugin.py`` runs one trivial test repeatedly, alternately with the installed plugin and with
+``-p no:grpcstream``, and measures how long importing the plugin takes after importing pytest.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ print((time.perf_counter() - began) * 1000, (time.process_time() - spent) * 1000
 """
 
 Times: TypeAlias = tuple[float, float]
-"""Milliseconds: as a clock sees them, and of processor time, which other programs disturb less."""
+"""Milliseconds: of wall-clock time, and of processor time, which other programs disturb less."""
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Measure what the idle plugin costs a run of pytest.")
+    parser = argparse.ArgumentParser(description="Measure what the idle plugin costs a pytest run")
     parser.add_argument("--runs", type=int, default=20, help="Runs of each kind (default: %(default)s)")
     runs = parser.parse_args().runs
-    print(f"One trivial test, {runs} runs with and without the plugin by turns.\n{machine()}\n")
+    print(f"One trivial test, {runs} runs with and without the plugin alternately.\n{machine()}\n")
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "test_trivial.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
-        _run(folder)  # writes the bytecode that all others read
+        _run(folder)  # writes the bytecode that the other runs read
         pairs = [(_run(folder, "-pno:grpcstream"), _run(folder)) for _ in range(runs)]
         imports = [_import_time(folder) for _ in range(runs)]
     without, with_plugin = ([pair[place] for pair in pairs] for place in (0, 1))
@@ -60,7 +60,7 @@ def _least(times: list[Times], at: int) -> float:
 
 
 def _run(folder: str, *options: str) -> Times:
-    """Milliseconds that a run takes, from the start of the process to its end."""
+    """Milliseconds that a run takes, from the start of its process to the end."""
     command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *options]
     began, spent = time.perf_counter(), _spent()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
@@ -68,13 +68,13 @@ def _run(folder: str, *options: str) -> Times:
 
 
 def _spent() -> float:
-    """Seconds of processor time of all processes that were started here and have ended."""
+    """Seconds of processor time of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def _import_time(folder: str) -> Times:
-    """Milliseconds that importing the plugin takes when pytest is there already, with all that it imports."""
+    """Milliseconds that importing the plugin takes after pytest was imported."""
     run = subprocess.run([sys.executable, "-c", IMPORT], cwd=folder, check=True, capture_output=True, text=True)
     elapsed, spent = run.stdout.split()
     return float(elapsed), float(spent)

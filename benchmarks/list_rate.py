@@ -1,9 +1,9 @@
 """Measure how fast a List of many small messages is read, and in how much memory.
 
 ``python benchmarks/list_rate.py`` reads one List of ``!repeat 1000000 x`` in three ways, each in a process of its own,
-from two servers: `frame_server.py`, which is fast enough to measure the reader, and the bundled reference, with which
-it is the server that is measured. The memory is what the reading process held at most, and how much of it was there
-already before the List: the List is read in flat memory if ten times the messages take no more.
+from two servers: `frame_server.py`, which is fast enough to measure the reader, and the bundled reference, where the
+server is the bottleneck. Memory is the peak of the reading process, in all and before the List: the List is read in
+flat memory if ten times the messages take no more.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _serving(server: str) -> Iterator[str]:
-    """Start a server; gives its address, which it prints first."""
+    """Start a server and yield its address, which is the first line that it prints."""
     process = subprocess.Popen([sys.executable, *SERVERS[server]], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None  # noqa: S101 - a pipe was requested
     try:
         found = re.search(r"127\.0\.0\.1:[0-9]+", process.stdout.readline())
         if found is None:
@@ -118,7 +118,7 @@ def _row(reader: str, address: str, messages: int) -> list[str]:
 
 
 def _read(reader: str, address: str, messages: int) -> None:
-    """Read the List, after a short one that has imported and allocated what every List needs."""
+    """Read the List, after a short one that imports and allocates what every List needs."""
     read = READERS[reader][1]
     read(address, "!repeat 1000 x")
     before = _peak()
@@ -128,8 +128,8 @@ def _read(reader: str, address: str, messages: int) -> None:
 
 
 def _peak() -> float:
-    """MiB of memory that this process has held at most."""
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes there, KiB elsewhere
+    """The peak memory of this process, in MiB."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss: bytes on macOS, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
 
 

@@ -1,7 +1,7 @@
 """Measure how long the whole suite takes on the reference server, over both clients and over each alone.
 
-``python benchmarks/suite_time.py`` starts pytest as a user does, in an empty folder, and takes the time from the start
-of the process to its end, which includes starting and ending the reference server.
+``python benchmarks/suite_time.py`` starts pytest as a user does, in an empty folder, and measures from the start of the
+process to its end, which includes starting and stopping the reference server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="Runs over each client (default: %(default)s)")
     parser.add_argument("--target", default="reference", help="Target of the runs (default: %(default)s)")
     options = parser.parse_args()
-    print(f"The whole suite on {options.target}, {options.runs} runs over each client by turns.\n{machine()}\n")
+    print(f"The whole suite on {options.target}, {options.runs} runs over each client alternately.\n{machine()}\n")
     times: dict[str, list[float]] = {client: [] for client in CLIENTS}
     outcomes: dict[str, dict[str, None]] = {client: {} for client in CLIENTS}
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _run(folder: str, target: str, client: str) -> tuple[float, str]:
-    """Seconds that a run takes, and its outcome in pytest's words."""
+    """Seconds that a run takes, and its outcome as pytest prints it."""
     command = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider"]
     command += [f"--grpcstream-target={target}", f"--grpcstream-client={client}"]
     began = time.perf_counter()

@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 
 from pytest_grpcstream import STREAM_SERVICE, Code, Deviation, OperationTimeout, Point, verify
-from pytest_grpcstream.clients.wire import Headers, Origin, SettingCode, WireClient, WireStream, chunking, framed
-from pytest_grpcstream.wire.chunking import Cut
+from pytest_grpcstream.clients.wire import (
+    Chunking,
+    Headers,
+    Origin,
+    SettingCode,
+    WireClient,
+    WireStream,
+    chunking,
+    framed,
+)
 
 requirement = pytest.mark.grpcstream_requirement
 
-CUTS: dict[str, Cut] = {
+CUTS: dict[str, Chunking] = {
     "one byte each": chunking.every(1),
     "seven bytes each": chunking.every(7),
     "all in one": chunking.joined,
@@ -29,7 +37,7 @@ FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.
 
 @requirement("ORD-5", observed_by=("route",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-def test_route_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Cut) -> None:
+def test_route_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Chunking) -> None:
     with grpcstream_wire.route(greeting=False) as stream:
         stream.send_together(THREE, cut)
         stream.close_send()
@@ -40,7 +48,7 @@ def test_route_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, 
 
 @requirement("ORD-5", features=("echo",), observed_by=("record",))
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Cut) -> None:
+def test_record_reads_messages_however_they_are_cut(grpcstream_wire: WireClient, cut: Chunking) -> None:
     texts = ["first", "second " * 5, ""]
     with grpcstream_wire.record() as stream:
         stream.send_together([Point(f"!echo {text}", 1) for text in texts], cut)
@@ -236,7 +244,7 @@ def test_a_list_without_a_request_is_an_error(grpcstream_wire: WireClient) -> No
 
 @requirement("CARD-2", observed_by=("list",))
 @pytest.mark.parametrize("cut", [chunking.one_each, chunking.joined], ids=["two frames", "one frame"])
-def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Cut) -> None:
+def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: Chunking) -> None:
     with grpcstream_wire.open("List") as stream:
         stream.send_together([Point("first", 1), Point("second", 50)], cut, end_stream=True)
         points = stream.collect()

@@ -1,4 +1,4 @@
-"""The errors that this library raises; each says what was expected and what happened instead."""
+"""The errors that this library raises; those about a target say what was expected and what happened instead."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pytest_grpcstream.timeline import Timeline
 from pytest_grpcstream.values import Status
 
 FEW_STREAMS: Final = range(1, 100)
-"""Limits of concurrent streams below what RFC 9113, section 6.5.2, advises; a server that allows none serves nobody."""
+"""Limits of concurrent streams below what RFC 9113, section 6.5.2, advises, without 0, which allows no call."""
 MANY_RESETS: Final = 20
-"""Streams reset on a connection from which on a server may take the client for an attacker: the lowest usual limit."""
+"""Reset streams on a connection from which on a server may treat the client as an attacker: the lowest usual limit."""
 
 
 class RecordedStream(Protocol):
-    """What an error remembers of a stream: its timeline, how it ended and when."""
+    """What an error keeps of a stream: its timeline, how it ended and when."""
 
     @property
     def method(self) -> str:
@@ -26,11 +26,11 @@ class RecordedStream(Protocol):
 
     @property
     def over(self) -> float | None:
-        """When this side read the end of the RPC or gave it up, by `time.monotonic`; None before that."""
+        """When this side read the end of the RPC or abandoned it, by `time.monotonic`; None before that."""
 
     @property
     def status(self) -> Status | None:
-        """How the RPC ended, or None while its end was not read."""
+        """How the RPC ended, or None until its end was read."""
 
 
 class Error(Exception):
@@ -42,16 +42,16 @@ class SettingError(Error):
 
 
 class TargetError(Error):
-    """Raised when a target is not named well, cannot be started, or is not there."""
+    """Raised when a target is malformed, cannot be started, or does not answer."""
 
 
 class Mismatch(Error):
     """Base of the errors that judge a target: what was expected, what happened, and on which stream.
 
     Arguments:
-        expected: what the requirement asks for, one phrase.
+        expected: what the requirement demands, one phrase.
         actual: what was observed, one phrase, already escaped.
-        stream: the stream whose timeline shows it, if there is one.
+        stream: the stream whose timeline shows it, None for none.
     """
 
     def __init__(self, expected: str, actual: str, stream: RecordedStream | None = None) -> None:
@@ -59,16 +59,16 @@ class Mismatch(Error):
         self.expected = expected
         self.actual = actual
         self.stream = stream
-        # What happens on the stream from now on, such as its end by the test itself, has not decided anything.
+        # What happens on the stream later, such as the test's own cancel, is not what decided.
         self.deciding = None if stream is None else stream.timeline.last
 
 
 class Failure(Mismatch):
-    """Raised when a target does not do what a requirement asks for."""
+    """Raised when a target does not do what a requirement demands."""
 
 
 class Deviation(Mismatch):
-    """Raised when a target does what a specification advises against, but nobody is hurt: a warning."""
+    """Raised when a target does what a specification advises against, without harm: a warning."""
 
 
 class TargetDied(Mismatch):
@@ -76,11 +76,11 @@ class TargetDied(Mismatch):
 
 
 class Inconclusive(Mismatch):
-    """Raised when a requirement could not be observed, because what must come before it did not happen."""
+    """Raised when a requirement could not be observed, because its precondition did not happen."""
 
 
 class NotApplicable(Error):
-    """Raised when a requirement does not concern this target."""
+    """Raised when a requirement does not apply to this target."""
 
 
 class StreamError(Mismatch):
@@ -88,7 +88,7 @@ class StreamError(Mismatch):
 
 
 class OperationTimeout(StreamError):
-    """Raised when an operation on a stream was not done within its time limit."""
+    """Raised when an operation on a stream did not finish within its time limit."""
 
 
 class ConcurrencyLimited(OperationTimeout, Deviation):
@@ -96,16 +96,16 @@ class ConcurrencyLimited(OperationTimeout, Deviation):
 
 
 class NotProcessed(Deviation):
-    """Raised when a server ended a connection in peace before it took a call on it: a client sends such a call again.
+    """Raised when a server shut a connection down gracefully without processing a call, so that a client can retry it.
 
     RFC 9113, section 6.8: streams above the last one that GOAWAY names were not processed.
     """
 
 
 class EnhanceYourCalm(Deviation):
-    """Raised when a server ended a connection by ENHANCE_YOUR_CALM, because the test had reset many streams on it.
+    """Raised when a server throttled the test by ENHANCE_YOUR_CALM, because the test had reset many streams.
 
-    RFC 9113, section 10.5: what a server takes for an attack is its own to choose.
+    RFC 9113, section 10.5: a server may choose what it treats as an attack.
     """
 
 
@@ -118,8 +118,8 @@ class StatusError(StreamError):
 
 
 class CardinalityError(StreamError):
-    """Raised when an RPC ended with OK but not with exactly one response where one belongs."""
+    """Raised when an RPC ended with OK but without the one response that its method requires, or with more."""
 
 
 class MessageError(StreamError):
-    """Raised when the bytes of a response are no ``StreamResponse``."""
+    """Raised when the bytes of a response are not a ``StreamResponse``."""

@@ -1,17 +1,17 @@
-"""Text that came from a target, made harmless and short before anybody sees it."""
+"""Escapes and shortens text that came from a target, before it is shown."""
 
 from __future__ import annotations
 
 from typing import Final
 
 LIMIT: Final = 160
-"""Characters of one value that a message shows; longer values are cut and their length is told."""
+"""Characters of one value that a message shows; a longer value is cut, and its length is shown."""
 
 
 def printable(value: str | bytes, limit: int = LIMIT) -> str:
-    """Quote a value like Python does: control, format and unpaired surrogate characters are escaped, long values cut.
+    """Quote a value as Python does, with control, format and surrogate characters escaped and long values cut.
 
-    A terminal escape sequence, a line break or a bidirectional override in the result can therefore never act.
+    A terminal escape sequence, a line break or a bidirectional override in the value therefore has no effect.
     """
     if len(value) <= limit:
         return repr(value)
@@ -20,7 +20,7 @@ def printable(value: str | bytes, limit: int = LIMIT) -> str:
 
 
 def one_line(text: str, limit: int = 2000) -> str:
-    """Escape what could break out of a line of our own prose, without adding quotes, and cut it at ``limit``."""
+    """Escape what could break out of a line of text, without adding quotes, and cut it at ``limit`` characters."""
     head = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text[:limit])
     return head if len(text) <= limit else f"{head}... ({len(text)} characters)"
 

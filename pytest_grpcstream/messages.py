@@ -1,7 +1,7 @@
 """The three messages of StreamService, in a descriptor pool of their own.
 
-A program's own ``stream_pb2``, generated from any file that defines ``proto.StreamPoint``, lives in protobuf's default
-pool, and the same names from another file would be an error there. A message of one pool never equals a message of
+A program's own ``stream_pb2``, generated from any file that defines ``proto.StreamPoint``, is in protobuf's default
+pool, where a second definition of the same names would be an error. A message of one pool never equals a message of
 another: compare fields or bytes.
 """
 

@@ -23,9 +23,9 @@ class Event:
     Attributes:
         number: its place in the timeline, from 1.
         at: seconds since the timeline began.
-        side: who did it: the client sent it, the server sent it, or it happened on this side only.
-        what: the kind of event in gRPC's words: message, half-close, headers, status, cancel, timeout ...
-        about: more about it: a text, already escaped, or a function that makes one when somebody looks.
+        side: who caused it: the client or the server sent it, or it happened on this side only.
+        what: the kind of event in gRPC's terms: message, half-close, headers, status, cancel, timeout ...
+        about: more about it: an escaped text, or a function that creates one when it is shown.
     """
 
     number: int
@@ -84,9 +84,9 @@ class Timeline:
         return time.monotonic() - self.began
 
     def render(self, deciding: Event | None = None, around: int = 12) -> str:
-        """The timeline as text, at most ``around`` events on each side of the deciding one, which is marked.
+        """The timeline as text: at most ``around`` events on each side of the deciding one, which is marked.
 
-        Without ``deciding`` the last event decides.
+        ``deciding`` defaults to the last event.
         """
         events = list(self)
         if not events:

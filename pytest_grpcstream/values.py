@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 class Eof(enum.Enum):
-    """The type of `EOF`: the server ended the RPC with status OK and every response was read."""
+    """The type of `EOF`: the RPC ended with status OK, and every response was read."""
 
     EOF = "EOF"
 

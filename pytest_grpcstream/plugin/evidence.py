@@ -1,55 +1,62 @@
 """The evidence of what failed: the timelines of a test, and what its connections sent and received, as files.
 
-It is written by the process that runs the test; under pytest-xdist that is a worker. The names of the files travel with
-the test's report, in its entry ``grpcstream``, to the process that writes the report of the run.
+The process that runs the test writes it; under pytest-xdist that is a worker. The names of the files travel with the
+verdict on the test to the process that writes the report of the run.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from pytest_grpcstream.errors import Mismatch
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.plugin.session import Run, is_direct
+from pytest_grpcstream.plugin.item_state import state_of
+from pytest_grpcstream.plugin.reports import update_verdict, verdict_of
+from pytest_grpcstream.plugin.session import Run
 from pytest_grpcstream.report import pcap, timelines
-from pytest_grpcstream.report.files import PCAP, TIMELINES, safe_name, write
-from pytest_grpcstream.report.subject import Subject, features_of
+from pytest_grpcstream.report.files import PCAP, TIMELINES, make_safe_name, write_atomically
+from pytest_grpcstream.report.subject import Subject
+from pytest_grpcstream.verdicts.test_verdict import Evidence
+from pytest_grpcstream.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
-    from pytest_grpcstream.clients.wire import Connection
+    from pytest_grpcstream.clients.client import Client
+    from pytest_grpcstream.clients.wire import Connection, WireClient
+    from pytest_grpcstream.errors import RecordedStream
 
-WORTH: Final = ("failed", "inconclusive", "changed")
-"""The verdicts that evidence is kept of; a test that is flaky has one of these in the turn that is reported."""
-TESTS: Final = 100
+KEPT_VERDICTS: Final = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.CHANGED)
+"""The verdicts that evidence is kept of; a flaky test has one of these in the run of it that is reported."""
+TEST_LIMIT: Final = 100
 """Tests of which one process writes files at most."""
-TIMELINE: Final = 1 << 20
+TIMELINE_LIMIT: Final = 1 << 20
 """Bytes of the timelines of one test at most."""
-CAPTURE: Final = 8 << 20
+PCAP_LIMIT: Final = 8 << 20
 """Bytes of the capture of one test at most."""
-TOTAL: Final = 128 << 20
-"""Bytes of all files that one process writes at most."""
-VALUE: Final = 500
-"""Characters of one value in an entry."""
+BYTE_BUDGET: Final = 128 << 20
+"""Bytes that one process writes before it stops to keep evidence."""
+TEXT_LIMIT: Final = 500
+"""Characters of one text of a verdict at most."""
 
-NO_BYTES: Final = "the library client does not show the bytes of its connection"
-SECRET: Final = "no pcap: the bytes may hold values of --grpcstream-metadata"
-ENOUGH: Final = "this process has written as much evidence as it may"
-_NO_PORT: Final = 50051
-"""The port that stands in a capture for a unix socket."""
+LIBRARY_NOTE: Final = "the library client does not show the bytes of its connection"
+SECRET_NOTE: Final = "no pcap: the bytes may contain values of --grpcstream-metadata"
+BUDGET_NOTE: Final = "no evidence: this process reached its limit"
+_UNIX_SOCKET_PORT: Final = 50051
+"""The port of a server on a unix socket in a capture."""
 
 
 class EvidencePlugin:
-    """Writes files about tests that did not come to a good end, and tells their names in the report of the test."""
+    """Writes files about tests that failed, and names them in the verdict on the test."""
 
     def __init__(self, folder: Path, run: Run) -> None:
         self._folder = folder
         self._run = run
-        self._known: dict[str, dict[str, Any]] = {}
+        self._kept: dict[str, Evidence] = {}
         self._written = 0
 
     # Registered after the plugin that judges, so that this wrapper is around that one and sees the verdict.
@@ -57,62 +64,93 @@ class EvidencePlugin:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Add to the entry of a test what only its own process knows."""
+        """Add to the verdict on a test what only its own process knows."""
         report = yield
-        entry: dict[str, Any] | None = report.__dict__.get("grpcstream")
-        if entry is None or is_direct(item):
+        test, state = verdict_of(report), state_of(item)
+        if test is None or state.on_upstream:
             return report
         error = call.excinfo.value if call.excinfo is not None and isinstance(call.excinfo.value, Mismatch) else None
-        entry["features"] = features_of(self._run, item)
+        features = None if state.target is None else state.target.known_features
+        if test.verdict in KEPT_VERDICTS and item.nodeid not in self._kept:
+            # A flaky test is reported by its first run that failed, so the evidence of that one is kept.
+            self._kept[item.nodeid] = self._keep_evidence(item, error)
+        changes: dict[str, Any] = {
+            "features": None if features is None else tuple(sorted(features)),
+            "evidence": self._kept.get(item.nodeid, Evidence()),
+        }
         if error is not None:
-            entry["expected"], entry["actual"] = self._shown(error.expected), self._shown(error.actual)
-        if entry["verdict"] in WORTH and item.nodeid not in self._known:
-            # What is told of a flaky test is its first turn that is red, so that is the one to keep evidence of.
-            self._known[item.nodeid] = self._evidence(item, error)
-        entry["evidence"] = self._known.get(item.nodeid, {})
+            changes |= {"expected": self._show(error.expected), "actual": self._show(error.actual)}
+        update_verdict(report, **changes)
         return report
 
-    def _shown(self, text: str) -> str:
-        return one_line(self._run.settings.security.redact(text), VALUE)
+    def _show(self, text: str) -> str:
+        return one_line(self._run.settings.security.redact(text), TEXT_LIMIT)
 
-    def _evidence(self, item: pytest.Item, error: Mismatch | None) -> dict[str, Any]:
-        if len(self._known) >= TESTS or self._written >= TOTAL:
-            return {"note": ENOUGH}
-        subject = Subject.of(item, error)
-        name = safe_name(item.nodeid, self._run.settings.security.redact(item.nodeid))
-        evidence: dict[str, Any] = {}
+    def _keep_evidence(self, item: pytest.Item, error: Mismatch | None) -> Evidence:
+        if len(self._kept) >= TEST_LIMIT or self._written >= BYTE_BUDGET:
+            return Evidence(note=BUDGET_NOTE)
+        security = self._run.settings.security
+        subject = gather_subject(state_of(item).clients, error)
+        name = make_safe_name(item.nodeid, security.redact(item.nodeid))
+        evidence = Evidence()
         try:
             if subject.streams or subject.connections:
-                text = timelines.rendered(subject, self._run.settings.security.redact, TIMELINE)
-                evidence["timeline"] = self._write(f"{TIMELINES}/{name}.jsonl", text.encode("ascii"))
-            if subject.connections and self._run.settings.security.metadata:
-                evidence["note"] = SECRET
-            elif subject.connections:
-                content, lost = pcap.capture([_flow(one) for one in subject.connections], CAPTURE)
-                evidence["pcap"] = self._write(f"{PCAP}/{name}.pcap", content)
-                evidence["note"] = f"{lost} bytes did not fit into the pcap" if lost else ""
-            elif subject.streams:
-                evidence["note"] = NO_BYTES
+                text = timelines.render_timelines(subject, security.redact, TIMELINE_LIMIT)
+                evidence = replace(evidence, timeline=self._write(f"{TIMELINES}/{name}.jsonl", text.encode("ascii")))
+            if subject.connections and security.metadata:
+                return replace(evidence, note=SECRET_NOTE)
+            if subject.connections:
+                content, lost = pcap.encode_capture([_flow(one) for one in subject.connections], PCAP_LIMIT)
+                note = f"{lost} bytes did not fit into the pcap" if lost else ""
+                return replace(evidence, pcap=self._write(f"{PCAP}/{name}.pcap", content), note=note)
+            return replace(evidence, note=LIBRARY_NOTE if subject.streams else "")
         except OSError as problem:
-            # The report says it, and the run goes on: the verdicts do not depend on these files.
-            evidence["note"] = f"not written: {one_line(str(problem), VALUE)}"
-        return evidence
+            # The report says so, and the run goes on: the verdicts do not depend on these files.
+            return replace(evidence, note=f"not written: {one_line(str(problem), TEXT_LIMIT)}")
 
     def _write(self, name: str, content: bytes) -> str:
-        write(self._folder / name, content)
+        write_atomically(self._folder / name, content)
         self._written += len(content)
         return name
 
 
+def gather_subject(clients: Iterable[Client], error: Mismatch | None) -> Subject:
+    """What a test has used up to now, when it raised ``error``."""
+    used = list(_with_descendants(clients))
+    streams: list[RecordedStream] = [stream for client in used for stream in client.streams]
+    connections = [connection for client in used for connection in _connections(client)]
+    if error is not None and error.stream is not None and error.stream not in streams:
+        # It may be a stream of a client that was not the test's own, such as the one that probes the target.
+        streams.append(error.stream)
+        connection = getattr(error.stream, "connection", None)
+        if connection is not None and connection not in connections:
+            connections.append(connection)
+    return Subject(
+        tuple(sorted(streams, key=lambda stream: -stream.timeline.elapsed)),
+        tuple(sorted(connections, key=lambda connection: -connection.timeline.elapsed)),
+        None if error is None else error.deciding,
+    )
+
+
+def _with_descendants(clients: Iterable[Client]) -> Iterator[Client]:
+    """Clients, and those that they have made."""
+    for client in clients:
+        yield client
+        if client.kind == "wire":
+            yield from _with_descendants(cast("WireClient", client).descendants)
+
+
+def _connections(client: Client) -> list[Connection]:
+    return cast("WireClient", client).connections if client.kind == "wire" else []
+
+
 def _flow(connection: Connection) -> pcap.Flow:
     epoch = time.time() - time.monotonic()
-    chunks = [
-        pcap.Bytes(epoch + chunk.at, chunk.sent, chunk.offset, chunk.data) for chunk in connection.byte_log.chunks()
-    ]
+    chunks = [pcap.Bytes(epoch + one.at, one.sent, one.offset, one.data) for one in connection.byte_log.chunks()]
     began = time.time() - connection.timeline.elapsed
     return pcap.Flow(_port(connection.address), min([began, *(one.at for one in chunks[:1])]), chunks)
 
 
 def _port(address: str) -> int:
     port = "" if address.startswith("unix:") else address.rpartition(":")[2]
-    return int(port) if port.isascii() and port.isdigit() else _NO_PORT
+    return int(port) if port.isascii() and port.isdigit() else _UNIX_SOCKET_PORT

@@ -10,35 +10,38 @@ import pytest
 from pytest_grpcstream.errors import SettingError
 from pytest_grpcstream.plugin.session import Run
 from pytest_grpcstream.plugin.terminal import SummaryPlugin
-from pytest_grpcstream.verdicts.expectations import written
 
 
 class ExpectationWriter:
-    """Writes the list at the end of a run that was complete, and says so; refuses otherwise."""
+    """Writes the list at the end of a complete run, and says so; refuses otherwise."""
 
     def __init__(self, path: Path, run: Run, summary: SummaryPlugin) -> None:
         self._path = path
         self._run = run
         self._summary = summary
-        self._told = ""
+        self._outcome = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the list. A run that cannot do it, though it was asked to, does not end with success."""
+        """Write the list. If writing fails, the run fails."""
         if hasattr(session.config, "workerinput"):
             return
         try:
-            self._told = self._write()
+            self._outcome = self._write()
         except (SettingError, OSError) as error:
-            self._told = f"{self._path} was not written: {error}"
+            self._outcome = f"{self._path} was not written: {error}"
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def _write(self) -> str:
+        from pytest_grpcstream.verdicts import expectation_lists
+        from pytest_grpcstream.verdicts.verdict import Verdict
+
         if not self._summary.complete:
-            raise SettingError("that takes the whole suite, over both clients, with a verdict for every test")
-        failing = self._summary.failing
-        text = written(self._path, self._run.expectations, failing)
+            raise SettingError("that needs the whole suite, over both clients, with a verdict on every test")
+        listed = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.CHANGED, Verdict.EXPECTED)
+        failing = [test for test in self._summary.results.verdicts.values() if test.verdict in listed]
+        text = expectation_lists.render(self._path, self._run.expectations, failing)
         # Whatever happens in between, there is either the old list or the new one.
         new = self._path.with_name(f"{self._path.name}.new")
         new.write_text(text, encoding="utf-8")
@@ -47,4 +50,4 @@ class ExpectationWriter:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what became of the list."""
-        terminalreporter.write_line(f"grpcstream: {self._told}")
+        terminalreporter.write_line(f"grpcstream: {self._outcome}")

@@ -1,26 +1,15 @@
-"""The marker by which a test names its requirement, and what the target must be able to do for it."""
+"""The arguments of the marker by which a test names its requirement, read and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
 import pytest
 
 from pytest_grpcstream.capabilities import EXCHANGES, FEATURES
-
-if TYPE_CHECKING:
-    from typing import Any
-
-MARKER: Final = "grpcstream_requirement"
-"""The marker by which a test names its requirement."""
-MARKER_LINE: Final = (
-    f"{MARKER}(id, *, features=(), observed_by=()): the requirement that this test checks; the optional features "
-    f"without which it is not applicable ({', '.join(FEATURES)}); and the baseline exchanges without which it is "
-    f"inconclusive ({', '.join(EXCHANGES)})"
-)
-"""The line that registers the marker."""
+from pytest_grpcstream.plugin.markers import REQUIREMENT
 
 
 @dataclass(frozen=True)
@@ -44,11 +33,11 @@ class RequirementMarker:
         Raises:
             pytest.UsageError: the marker is not valid.
         """
-        marker = item.get_closest_marker(MARKER)
+        marker = item.get_closest_marker(REQUIREMENT)
         if marker is None:
             return None
         if len(marker.args) != 1 or not isinstance(marker.args[0], str):
-            raise _error(item, f"takes the id of one requirement, such as {MARKER}('EOF-5')")
+            raise _error(item, f"takes the id of one requirement, such as {REQUIREMENT}('EOF-5')")
         if unknown := set(marker.kwargs).difference(("features", "observed_by")):
             raise _error(item, f"unknown argument {min(unknown)!r}; valid are features and observed_by")
         return cls(
@@ -68,4 +57,4 @@ def _names(item: pytest.Item, argument: str, what: str, given: Any, known: Colle
 
 
 def _error(item: pytest.Item, text: str) -> pytest.UsageError:
-    return pytest.UsageError(f"{item.nodeid}: marker {MARKER}: {text}")
+    return pytest.UsageError(f"{item.nodeid}: marker {REQUIREMENT}: {text}")

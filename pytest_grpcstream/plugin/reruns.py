@@ -1,25 +1,29 @@
-"""Runs a test of a requirement more than once: again on the same target, or on the target behind it as well."""
+"""Runs a test of a requirement more than once: again on the same target, or on the upstream server as well."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_grpcstream.plugin.session import Run, begin_turn, is_requirement, requirement_of
+from pytest_grpcstream.plugin.item_state import reset_state
+from pytest_grpcstream.plugin.markers import TARGET, is_requirement, requirement_of
+from pytest_grpcstream.plugin.reports import show_failure, text_of, update_verdict, verdict_of
+from pytest_grpcstream.plugin.session import Run
 
-Turn = list[pytest.TestReport]
-"""What one run of a test reports: about its setup, the test itself and its teardown."""
+if TYPE_CHECKING:
+    from pytest_grpcstream.verdicts.test_verdict import TestVerdict
+    from pytest_grpcstream.verdicts.verdict import Verdict
 
-_MILD: Final = frozenset({"passed", "warned", "expected"})
-"""Verdicts that fail no run, however they are mixed."""
+Reports: TypeAlias = list[pytest.TestReport]
+"""What one run of a test reports: its setup, the call and its teardown."""
 
 
-class TurnsPlugin:
-    """Takes the place of pytest's own protocol for tests of requirements, and reports all turns as one."""
+class RerunPlugin:
+    """Replaces pytest's own protocol for tests of requirements, and reports all runs of a test as one."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -34,72 +38,78 @@ class TurnsPlugin:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
-    def _reports(self, item: pytest.Item, nextitem: pytest.Item | None) -> Turn:
+    def _reports(self, item: pytest.Item, nextitem: pytest.Item | None) -> Reports:
         settings = self._run.settings
-        compared = settings.direct is not None and self._is_comparable(item)
-        turns: list[Turn] = []
+        compares = settings.direct is not None and self._is_comparable(item)
+        runs: list[Reports] = []
         properties = list(item.user_properties)
         for number in range(settings.repeat):
-            last = number == settings.repeat - 1 and not compared
+            last = number == settings.repeat - 1 and not compares
             item.user_properties[:] = properties
-            turns.append(_turn(item, nextitem, last=last, direct=False))
+            runs.append(_run_once(item, nextitem, last=last, on_upstream=False))
             if item.session.shouldfail or item.session.shouldstop:
-                return _merged(turns)
-        reports = _merged(turns)
-        if compared:
+                return _merge(runs)
+        reports = _merge(runs)
+        if compares:
             item.user_properties[:] = properties
-            _compare(reports, _turn(item, nextitem, last=True, direct=True))
+            _compare(reports, _run_once(item, nextitem, last=True, on_upstream=True))
         return reports
 
     @staticmethod
     def _is_comparable(item: pytest.Item) -> bool:
-        """Whether the target behind may be asked the same: not about TLS, and not where a marker names the target."""
+        """Whether the test makes sense on the upstream server: not about TLS, and not if a marker names the target."""
         requirement = requirement_of(item)
-        return item.get_closest_marker("grpcstream") is None and not (requirement and requirement.only)
+        return item.get_closest_marker(TARGET) is None and not (requirement and requirement.only)
 
 
-def _turn(item: pytest.Item, nextitem: pytest.Item | None, *, last: bool, direct: bool) -> Turn:
-    begin_turn(item, direct=direct)
-    # What a test shares with others is kept from turn to turn, and nothing of its own: the next "item" is its module.
+def _run_once(item: pytest.Item, nextitem: pytest.Item | None, *, last: bool, on_upstream: bool) -> Reports:
+    reset_state(item, on_upstream=on_upstream)
+    # What a test shares with others is kept between its runs, but nothing of its own: the next "item" is its module.
     following: Any = nextitem if last else item.parent
     return runtestprotocol(item, log=False, nextitem=following)
 
 
-def _deciding(turn: Turn) -> pytest.TestReport:
-    """The report that has the verdict of a turn: the last one that is not simply passed."""
-    judged = [report for report in turn if hasattr(report, "grpcstream")]
-    return next((report for report in reversed(judged) if _verdict(report) != "passed"), judged[-1])
+def _decide(reports: Reports) -> tuple[pytest.TestReport, TestVerdict]:
+    """The report that has the verdict on a run of a test: the last one that is not simply passed."""
+    from pytest_grpcstream.verdicts.verdict import Verdict
+
+    judged = [(report, verdict) for report in reports if (verdict := verdict_of(report)) is not None]
+    return next((one for one in reversed(judged) if one[1].verdict is not Verdict.PASSED), judged[-1])
 
 
-def _verdict(report: pytest.TestReport) -> str:
-    return str(report.__dict__["grpcstream"]["verdict"])
+def _merge(runs: Sequence[Reports]) -> Reports:
+    """All runs of a test as one: any of them if they agree, and otherwise one that shows that they do not."""
+    from pytest_grpcstream.verdicts.rendering import render_amended
+    from pytest_grpcstream.verdicts.verdict import Verdict
 
+    mild = {Verdict.PASSED, Verdict.WARNED, Verdict.EXPECTED}
+    counts = Counter(_decide(reports)[1].verdict for reports in runs)
+    if len(counts) == 1:
+        return runs[0]
 
-def _merged(turns: Sequence[Turn]) -> Turn:
-    """All turns as one: any of them if they agree, and otherwise one that shows that they do not."""
-    verdicts = Counter(_verdict(_deciding(turn)) for turn in turns)
-    if len(verdicts) == 1:
-        return turns[0]
-    told = ", ".join(f"{count} of {len(turns)} {verdict}" for verdict, count in verdicts.most_common())
-    worst = max(turns, key=lambda turn: (_verdict(_deciding(turn)) not in _MILD, _verdict(_deciding(turn)) != "passed"))
-    report = _deciding(worst)
-    entry = report.__dict__["grpcstream"]
-    if verdicts.keys() <= _MILD:
-        entry["reason"] = f"{told}; {entry['reason']}"
+    def severity(reports: Reports) -> tuple[bool, bool]:
+        verdict: Verdict = _decide(reports)[1].verdict
+        return verdict not in mild, verdict is not Verdict.PASSED
+
+    worst = max(runs, key=severity)
+    report, decided = _decide(worst)
+    note = ", ".join(f"{count} of {len(runs)} {verdict}" for verdict, count in counts.most_common())
+    reason = f"{note}; {decided.reason}"
+    if counts.keys() <= mild:
+        update_verdict(report, reason=reason)
         return worst
-    first = "" if report.longrepr is None or isinstance(report.longrepr, tuple) else f"\n{report.longrepr}"
-    report.longrepr = f"{entry['id']} flaky: {told}{first}"
-    report.outcome = "failed"
-    report.__dict__.pop("wasxfail", None)
-    entry.update(verdict="flaky", reason=f"{told}; {entry['reason']}", used=[])
+    update_verdict(report, verdict=Verdict.FLAKY, reason=reason, expectations=())
+    show_failure(report, render_amended(decided.requirement, Verdict.FLAKY, note, text_of(report)))
     return worst
 
 
-def _compare(reports: Turn, direct: Turn) -> None:
-    """Note in the report of a test what came of it on the target behind."""
-    report, other = _deciding(reports), _deciding(direct)
-    entry, seen = report.__dict__["grpcstream"], other.__dict__["grpcstream"]
-    entry["direct"] = {"verdict": seen["verdict"], "reason": seen["reason"], "target": seen["target"]}
-    if seen["verdict"] != entry["verdict"] and report.failed:
-        told = f"direct       {seen['verdict']}{': ' if seen['reason'] else ''}{seen['reason']}"
-        report.longrepr = f"{report.longrepr}\n{told}"
+def _compare(reports: Reports, on_upstream: Reports) -> None:
+    """Note in the report of a test what came of it on the upstream server."""
+    from pytest_grpcstream.verdicts.rendering import render_upstream
+    from pytest_grpcstream.verdicts.test_verdict import UpstreamVerdict
+
+    (report, decided), (_, seen) = _decide(reports), _decide(on_upstream)
+    upstream = UpstreamVerdict(seen.verdict, seen.reason)
+    update_verdict(report, upstream=upstream)
+    if upstream.verdict is not decided.verdict and report.failed:
+        show_failure(report, render_upstream(text_of(report), upstream))

@@ -1,132 +1,143 @@
-"""What changed between two reports, and whether something got worse."""
+"""What changed between two reports, and whether there is a regression."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Literal, TypeAlias
 
 from pytest_grpcstream.escape import one_line
-from pytest_grpcstream.report.merging import in_order
-from pytest_grpcstream.verdicts.results import VERDICTS
+from pytest_grpcstream.report.merging import sort_requirements
+from pytest_grpcstream.report.values import Report
+from pytest_grpcstream.requirements.registry import Severity
+from pytest_grpcstream.verdicts.verdict import Verdict
 
-GOOD: Final = ("passed", "warned")
-"""The verdicts that can be lost."""
-WORSE: Final = ("failed", "changed", "flaky", "inconclusive")
-"""The verdicts by which they are lost: all that fail a run but "fixed", because that target got better."""
+HEALTHY: Final = frozenset({Verdict.PASSED, Verdict.WARNED})
+"""The verdicts that a regression takes away."""
+REGRESSED: Final = frozenset({Verdict.FAILED, Verdict.CHANGED, Verdict.FLAKY, Verdict.INCONCLUSIVE})
+"""The verdicts that make a regression: all that fail a run except "fixed", because that target improved."""
 MISSING: Final = "missing"
-"""The word for what one of two reports says nothing about."""
-_SETTINGS: Final = ("clients", "strict", "repeat", "whole")
-_REASON: Final = 300
+"""The word for a test or a requirement that one of two reports has no verdict on."""
+_Seen: TypeAlias = Verdict | Literal["missing"]
+_TEXT_LIMIT: Final = 300
+"""Characters of a name or a reason that are shown."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A test or a requirement that two reports differ about.
+    """A test or a requirement on which two reports have different verdicts.
 
     Attributes:
         name: the id of the test, or of the requirement.
-        requirement: the id of the requirement.
-        severity: its severity.
+        severity: the severity of the requirement.
         before: the verdict in the old report, or `MISSING`.
-        after: the verdict in the new one, or `MISSING`.
+        after: the verdict in the new report, or `MISSING`.
         reason: the reason of the new verdict.
     """
 
     name: str
-    requirement: str
-    severity: str
-    before: str
-    after: str
+    severity: Severity
+    before: _Seen
+    after: _Seen
     reason: str = ""
 
     @property
-    def regression(self) -> bool:
-        """Whether something that was well is not any more.
+    def is_regression(self) -> bool:
+        """Whether something healthy is not healthy any more.
 
-        What is missing is a loss only at the severity error: a warning that nobody looks for fails no run.
+        A missing verdict is a regression only at the severity error: a warning that is not looked for fails no run.
         """
-        if self.before not in GOOD:
+        if self.before not in HEALTHY:
             return False
-        return self.after in WORSE or (self.after == MISSING and self.severity == "error")
+        return self.after in REGRESSED or (self.after == MISSING and self.severity == "error")
 
     @property
-    def better(self) -> bool:
+    def is_improvement(self) -> bool:
         """Whether the verdict is milder than before."""
-        if MISSING in (self.before, self.after):
+        if self.before == MISSING or self.after == MISSING:
             return False
-        return self.after == "fixed" or VERDICTS.index(self.after) > VERDICTS.index(self.before)
+        return self.after is Verdict.FIXED or self.after.gravity > self.before.gravity
 
     def __str__(self) -> str:
-        reason = f": {one_line(self.reason, _REASON)}" if self.reason and self.after != MISSING else ""
-        return f"{one_line(self.name, _REASON)} ({self.severity}): {self.before} -> {self.after}{reason}"
+        reason = f": {one_line(self.reason, _TEXT_LIMIT)}" if self.reason and self.after != MISSING else ""
+        return f"{one_line(self.name, _TEXT_LIMIT)} ({self.severity}): {self.before} -> {self.after}{reason}"
 
 
-def changes_of_requirements(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def compare_requirements(old: Report, new: Report) -> Iterator[Change]:
     """The requirements whose verdicts differ, in the order of the registry."""
-    before, after = ({one["id"]: one for one in report["requirements"]} for report in (old, new))
-    for name in in_order({*before, *after}):
-        first, second = (column.get(name, {}).get("verdict") or MISSING for column in (before, after))
+    before, after = ({one.id: one for one in report.requirements} for report in (old, new))
+    for name in sort_requirements({*before, *after}):
+        first: _Seen = (before[name].verdict if name in before else None) or MISSING
+        second: _Seen = (after[name].verdict if name in after else None) or MISSING
         if first != second:
-            severity = (after.get(name) or before[name])["severity"]
-            yield Change(name, name, severity, first, second)
+            yield Change(name, (after.get(name) or before[name]).severity, first, second)
 
 
-def changes_of_tests(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def compare_tests(old: Report, new: Report) -> Iterator[Change]:
     """The tests whose verdicts differ, in the order of their requirements."""
-    severities = {one["id"]: one["severity"] for report in (old, new) for one in report["requirements"]}
-    before, after = ({one["nodeid"]: one for one in report["tests"]} for report in (old, new))
-    requirements = {name: one["requirement"] for name, one in (*before.items(), *after.items())}
-    places = {name: place for place, name in enumerate(in_order(set(requirements.values())))}
+    severities = {one.id: one.severity for report in (old, new) for one in report.requirements}
+    before, after = ({one.nodeid: one for one in report.tests} for report in (old, new))
+    requirements = {name: one.requirement for name, one in (*before.items(), *after.items())}
+    places = {name: place for place, name in enumerate(sort_requirements(set(requirements.values())))}
     for name in sorted(requirements, key=lambda one: (places[requirements[one]], one)):
-        first, second = (column.get(name, {}).get("verdict", MISSING) for column in (before, after))
+        first: _Seen = before[name].verdict if name in before else MISSING
+        second: _Seen = after[name].verdict if name in after else MISSING
         if first != second:
-            reason = after.get(name, {}).get("reason", "")
-            # A test of a requirement that its own report does not list is as grave as it can be.
-            severity = severities.get(requirements[name], "error")
-            yield Change(name, requirements[name], severity, first, second, reason)
+            reason = after[name].reason if name in after else ""
+            # A test of a requirement that its own report does not list is treated as the gravest.
+            yield Change(name, severities.get(requirements[name], "error"), first, second, reason)
 
 
-def comparison(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[str], bool]:
+def compare_reports(old: Report, new: Report) -> tuple[list[str], bool]:
     """The lines of a comparison, and whether there is a regression."""
-    requirements, tests = list(changes_of_requirements(old, new)), list(changes_of_tests(old, new))
-    lines = [f"old: {_described(old)}", f"new: {_described(new)}", *_differences(old, new)]
-    for title, choose in (
-        ("regressions", lambda one: one.regression),
-        ("better", lambda one: not one.regression and one.better),
-        ("other changes", lambda one: not one.regression and not one.better),
-    ):
+    requirements, tests = list(compare_requirements(old, new)), list(compare_tests(old, new))
+    lines = [f"old: {_describe(old)}", f"new: {_describe(new)}", *_note_differences(old, new)]
+    groups: dict[str, Callable[[Change], bool]] = {
+        "regressions": lambda one: one.is_regression,
+        "improvements": lambda one: not one.is_regression and one.is_improvement,
+        "other changes": lambda one: not one.is_regression and not one.is_improvement,
+    }
+    for title, belongs in groups.items():
         for kind, changes in (("requirement(s)", requirements), ("test(s)", tests)):
-            if chosen := [one for one in changes if choose(one)]:
+            if chosen := [one for one in changes if belongs(one)]:
                 lines += [f"{title}: {len(chosen)} {kind}", *(f"  {one}" for one in chosen)]
     if not requirements and not tests:
         lines.append("no verdict changed")
-    return lines, any(one.regression for one in (*requirements, *tests))
+    return lines, any(one.is_regression for one in (*requirements, *tests))
 
 
-def _described(report: Mapping[str, Any]) -> str:
-    target = one_line(report["target"]["text"] or "no target", 100)
-    when = report["ended"] or f"{report['started']}, never ended"
-    return f"{target}: {report['verdict']['word']} ({when}; version {one_line(report['plugin']['version'], 40)})"
+def _describe(report: Report) -> str:
+    target = one_line(report.target.text or "no target", 100)
+    when = report.ended or f"{report.started}, never ended"
+    return f"{target}: {report.verdict.word} ({when}; version {one_line(report.plugin.version, 40)})"
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """What was asked for differently, so that a change need not be the target's."""
-    for name in _SETTINGS:
-        if old[name] != new[name]:
-            yield f"note: {name} differs: {_told(old[name])}, then {_told(new[name])}"
-    before, after = (report["target"]["features"] for report in (old, new))
-    if before is not None and after is not None and set(before) != set(after):
-        lost, found = sorted({*before} - {*after}), sorted({*after} - {*before})
-        told = [f"{word} {', '.join(names)}" for word, names in (("without", lost), ("with", found)) if names]
-        yield f"note: features differ: now {' and '.join(told)}"
-    if not new["complete"]:
+def _note_differences(old: Report, new: Report) -> Iterator[str]:
+    """What was set differently, so that a change need not come from the target."""
+    settings: dict[str, Callable[[Report], str]] = {
+        "clients": lambda report: " and ".join(report.clients) or "none",
+        "strict": lambda report: _yes_or_no(report.strict),
+        "repeat": lambda report: str(report.repeat),
+        "whole": lambda report: _yes_or_no(report.whole),
+    }
+    for name, describe in settings.items():
+        before, after = describe(old), describe(new)
+        if before != after:
+            yield f"note: {name} differs: {before}, then {after}"
+    yield from _note_features(old.target.features, new.target.features)
+    if not new.complete:
         yield "note: the new run is not complete"
-    if not old["complete"]:
+    if not old.complete:
         yield "note: the old run is not complete"
 
 
-def _told(value: object) -> str:
-    if isinstance(value, list):
-        return " and ".join(map(str, value)) or "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+def _note_features(old: tuple[str, ...] | None, new: tuple[str, ...] | None) -> Iterator[str]:
+    if old is None or new is None or set(old) == set(new):
+        return
+    groups = {"without": sorted({*old} - {*new}), "with": sorted({*new} - {*old})}
+    changes = [f"{word} {', '.join(names)}" for word, names in groups.items() if names]
+    yield f"note: features differ: now {' and '.join(changes)}"
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"

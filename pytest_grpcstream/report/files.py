@@ -6,39 +6,42 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pytest_grpcstream.report.values import Report
 
 REPORT: Final = "report.json"
+VERDICTS: Final = "verdicts.jsonl"
 SUMMARY: Final = "summary.md"
 BADGE: Final = "badge.json"
 TIMELINES: Final = "timelines"
 PCAP: Final = "pcap"
 
-EVIDENCE: Final = re.compile(
-    rf"{TIMELINES}/[A-Za-z0-9_-][A-Za-z0-9._-]*\.jsonl|{PCAP}/[A-Za-z0-9_-][A-Za-z0-9._-]*\.pcap"
-)
-"""The relative name of a file of evidence: in its folder, and nowhere else."""
+TIMELINE_PATTERN: Final = rf"{TIMELINES}/[A-Za-z0-9_-][A-Za-z0-9._-]*\.jsonl"
+PCAP_PATTERN: Final = rf"{PCAP}/[A-Za-z0-9_-][A-Za-z0-9._-]*\.pcap"
+"""The relative names of files of evidence: in their folder, and nowhere else."""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_READABLE: Final = 80
+_READABLE_LIMIT: Final = 80
+"""Characters of a test's name in the name of a file at most."""
 
 
-def safe_name(nodeid: str, shown: str) -> str:
+def make_safe_name(nodeid: str, shown: str) -> str:
     """A file name for a test, without suffix: letters, digits, ``_`` and ``-``; no two tests have the same one.
 
     Arguments:
         nodeid: the id of the test.
         shown: the id as it may be shown, without secrets.
     """
-    readable = _UNSAFE.sub("-", shown.rpartition("::")[2]).strip("-")[:_READABLE]
+    readable = _UNSAFE.sub("-", shown.rpartition("::")[2]).strip("-")[:_READABLE_LIMIT]
     digest = hashlib.sha256(nodeid.encode("utf-8", "backslashreplace")).hexdigest()[:12]
     return f"{readable or 'test'}-{digest}"
 
 
-def write(path: Path, content: str | bytes) -> None:
-    """Put a file in its place in one step: whoever reads it, or ends this process, finds the old or the new one.
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file in one step: a reader finds the old or the new one, even if this process is killed meanwhile.
 
     Raises:
         OSError: it cannot be written.
@@ -49,14 +52,13 @@ def write(path: Path, content: str | bytes) -> None:
     os.replace(unfinished, path)
 
 
-def dumped(document: Mapping[str, Any]) -> str:
-    """A document as JSON in ASCII, each test and each requirement on a line of its own.
+def encode_report(report: Report) -> str:
+    """A report as JSON in ASCII, each test and each requirement on a line of its own."""
+    import msgspec
 
-    Python's encoder is quick only without an indent, and a long report is written again and again.
-    """
     parts = []
-    for key, value in document.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
+    for key, value in msgspec.to_builtins(report).items():
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
             text = "[\n  " + ",\n  ".join(json.dumps(one) for one in value) + "\n ]"
         else:
             text = json.dumps(value)

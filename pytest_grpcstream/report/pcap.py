@@ -1,8 +1,8 @@
-"""A capture file of connections, made of the bytes that the wire client sent and received.
+"""A capture file of connections, made from the bytes that the wire client sent and received.
 
-It is the classic format of libpcap with raw IP packets (LINKTYPE_RAW, 101). Addresses, handshakes and segments are made
-up around the bytes; the bytes, their order in each direction and their times are what they were. How TCP ended is not
-known here and not shown.
+It is the classic format of libpcap with raw IP packets (LINKTYPE_RAW, 101). Addresses, handshakes and segments are
+made up around the bytes; the bytes, their order in each direction and their times are real. How TCP ended is not known
+here and not shown.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ MSS: Final = 1460
 """Bytes of data in one segment at most."""
 CLIENT: Final = bytes((192, 0, 2, 1))
 SERVER: Final = bytes((192, 0, 2, 2))
-"""Addresses for documentation (RFC 5737): which machine it was is nobody's business."""
+"""Addresses for documentation (RFC 5737): a capture does not say which machines they were."""
 FIRST_PORT: Final = 49152
-"""The port of the client of the first connection; each further one has the next (RFC 6335, section 6)."""
+"""The client's port of the first connection; every further one has the next (RFC 6335, section 6)."""
 _PORTS: Final = 65536 - FIRST_PORT
 _HEADERS: Final = 40
 
@@ -31,7 +31,7 @@ _MSS_OPTION: Final = struct.pack(">BBH", 2, 4, MSS)
 
 
 class Bytes(NamedTuple):
-    """Bytes that went over a connection in one go.
+    """Bytes that were sent or received at once.
 
     Attributes:
         at: when, in seconds since the epoch.
@@ -61,10 +61,10 @@ class Flow:
     chunks: Sequence[Bytes]
 
 
-def capture(flows: Sequence[Flow], limit: int) -> tuple[bytes, int]:
-    """A capture file of some connections, and how many bytes of theirs were left out to keep it below ``limit`` bytes.
+def encode_capture(flows: Sequence[Flow], limit: int) -> tuple[bytes, int]:
+    """A capture file of connections, and how many of their bytes were left out to keep it below ``limit`` bytes.
 
-    The newest connections count most: those before them are left out, and of one that is too large the end.
+    The newest connections are kept first; the end of a connection that does not fit is left out.
     """
     kept: list[bytes] = []
     room = limit - 24
@@ -85,7 +85,7 @@ def capture(flows: Sequence[Flow], limit: int) -> tuple[bytes, int]:
 
 def _client_port(number: int, server: int) -> int:
     port = FIRST_PORT + number % _PORTS
-    # Both addresses differ, so an equal port would be legal; but a reader could not tell the sides apart by it.
+    # The addresses differ, so equal ports would be legal; but a reader could not tell the sides apart by them.
     return port if port != server else FIRST_PORT - 1
 
 
@@ -124,21 +124,21 @@ def _segment(
     fields = (*ports, number & _MASK, seen & _MASK, words << 4, flags, 0xFFFF)
     pseudo = _addresses(sent) + struct.pack(">BBH", 0, 6, words * 4 + len(data))
     empty = struct.pack(">HHIIBBHHH", *fields, 0, 0) + options
-    return struct.pack(">HHIIBBHHH", *fields, checksum(pseudo + empty + data), 0) + options + data
+    return struct.pack(">HHIIBBHHH", *fields, compute_checksum(pseudo + empty + data), 0) + options + data
 
 
 def _packet(sent: bool, identification: int, payload: bytes) -> bytes:
     """An IPv4 packet (RFC 791, section 3.1) that must not be fragmented."""
     fields = (0x45, 0, 20 + len(payload), identification & 0xFFFF, 0x4000, 64, 6)
     header = struct.pack(">BBHHHBBH", *fields, 0) + _addresses(sent)
-    return struct.pack(">BBHHHBBH", *fields, checksum(header)) + _addresses(sent) + payload
+    return struct.pack(">BBHHHBBH", *fields, compute_checksum(header)) + _addresses(sent) + payload
 
 
 def _addresses(sent: bool) -> bytes:
     return CLIENT + SERVER if sent else SERVER + CLIENT
 
 
-def checksum(data: bytes) -> int:
+def compute_checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071): the complement of the sum of 16-bit words in one's complement arithmetic."""
     number = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big")
     # 2^16 is 1 modulo 2^16 - 1, so the remainder is the sum with all carries added in; of its two zeros a sum of

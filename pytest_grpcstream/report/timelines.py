@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from pytest_grpcstream.report.subject import Subject
     from pytest_grpcstream.timeline import Event, Timeline
 
-DETAIL: Final = 1000
-"""Characters of the detail of an event that a line has."""
-_LAST_LINE: Final = 100
+TEXT_LIMIT: Final = 1000
+"""Characters of one text of an event at most."""
+_LAST_LINE_RESERVE: Final = 100
 """Bytes that are kept free for the line about what was left out."""
 
 
-def rendered(subject: Subject, redact: Callable[[str], str], limit: int) -> str:
+def render_timelines(subject: Subject, redact: Callable[[str], str], limit: int) -> str:
     """The events of a test, stream by stream and then connection by connection, in at most ``limit`` bytes of ASCII.
 
-    The time of each counts from the beginning of the first. If that is too much, the newest streams come first, because
-    they tell most about a failure, and connections last, because they repeat what their streams say; a last line then
-    tells how many events were left out.
+    Times are relative to the beginning of the first stream or connection. If the events do not fit, the newest streams
+    are kept first, because they show most about a failure, and connections last, because they repeat what their streams
+    say; a last line then says how many events were left out.
     """
     timelines = list(_timelines(subject))
     ages = [timeline.elapsed for _, timeline in timelines]
     streams = len(subject.streams)
     kept: dict[int, list[str]] = {}
-    room = limit - _LAST_LINE
+    room = limit - _LAST_LINE_RESERVE
     lost = 0
     for index in [*reversed(range(streams)), *range(streams, len(timelines))]:
         place, timeline = timelines[index]
@@ -60,13 +60,13 @@ def _timelines(subject: Subject) -> Iterator[tuple[Mapping[str, Any], Timeline]]
 
 
 def _line(place: Mapping[str, Any], event: Event, later: float, deciding: bool, redact: Callable[[str], str]) -> str:
-    told = {
+    line = {
         **place,
-        "method": one_line(redact(place["method"]), DETAIL),
+        "method": one_line(redact(place["method"]), TEXT_LIMIT),
         "n": event.number,
         "at": round(later + event.at, 6),
         "side": event.side,
-        "what": one_line(redact(event.what), DETAIL),
-        "detail": one_line(redact(event.detail), DETAIL),
+        "what": one_line(redact(event.what), TEXT_LIMIT),
+        "detail": one_line(redact(event.detail), TEXT_LIMIT),
     }
-    return json.dumps({**told, "deciding": True} if deciding else told) + "\n"
+    return json.dumps({**line, "deciding": True} if deciding else line) + "\n"

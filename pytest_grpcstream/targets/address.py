@@ -9,7 +9,12 @@ from typing import Final, TypeAlias
 
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.escape import printable
-from pytest_grpcstream.settings import FORMS
+
+FORMS: Final = (
+    "host:port, [::1]:port, unix:/path, package.module:Attribute, "
+    "'exec:COMMAND --port {port}', reference or reference:aio"
+)
+"""The forms of a target, for messages."""
 
 REFERENCE: Final = "pytest_grpcstream.reference_impl"
 

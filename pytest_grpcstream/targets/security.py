@@ -126,7 +126,7 @@ class Security:
             probe.check(address, timeout)
             return
         from pytest_grpcstream.clients.wire import Connection
-        from pytest_grpcstream.wire.transport import default_authority, server_name
+        from pytest_grpcstream.wire.dialing import default_authority, server_name
 
         name = server_name(self.authority or default_authority(address))
         Connection(address, timeout=timeout, context=context, name=name).close()
@@ -161,7 +161,7 @@ def _shake_hands(address: str, timeout: float) -> None:
     """Make sure that whatever listens at an address speaks TLS, of any kind."""
     import ssl
 
-    from pytest_grpcstream.wire.transport import dial
+    from pytest_grpcstream.wire.dialing import dial
 
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
+from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.targets import launching
 from pytest_grpcstream.targets.address import Address, Target, parse
+from pytest_grpcstream.targets.connecting import Connector
 from pytest_grpcstream.targets.security import PLAINTEXT, Security
 from pytest_grpcstream.wire.sockets import accepts
 
+CLIENTS: Final = ("wire", "library")
+FAILING_TIMEOUT: Final = 1.0
 GONE: Final = 1.0
 """Seconds for which an address may refuse connections before it counts as gone: somebody may be restarting it."""
 
@@ -24,8 +30,22 @@ class SupervisedTarget:
         deaths: how often it was found dead.
     """
 
-    def __init__(self, what: launching.InProcess | Target, *, timeout: float, security: Security = PLAINTEXT) -> None:
+    def __init__(
+        self,
+        what: launching.InProcess | Target,
+        *,
+        timeout: float,
+        security: Security = PLAINTEXT,
+        connector: Connector,
+        features: frozenset[str] | None = None,
+        clients: Sequence[str] = CLIENTS,
+    ) -> None:
         self._timeout = timeout
+        self._connector = connector
+        self._declared = features
+        self._clients = clients
+        self._features: frozenset[str] | None = None
+        self._capabilities: dict[str, Capabilities] = {}
         self.security = security
         self._error: TargetError | None = None
         self._target: Target | None = None
@@ -79,7 +99,7 @@ class SupervisedTarget:
         """Whether a dead target can be started again: everything but an address that was given."""
         return not isinstance(self._target, Address)
 
-    def gone(self) -> str | None:
+    def death_reason(self) -> str | None:
         """Why the target does not answer any more, or None while it does (or was never started)."""
         if self._running is None or self._error is not None:
             return None
@@ -103,19 +123,55 @@ class SupervisedTarget:
         """
         due = time.monotonic() + GONE
         while self.restartable:
-            if self.gone() is not None:
-                self.forget()
+            if self.death_reason() is not None:
+                self.discard()
                 return True
             if time.monotonic() > due:
                 break
             time.sleep(0.05)
         return False
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Let go of a dead target, so that its next use starts it again."""
         if self._running is not None:
             self._running.stop()
             self._running = None
+
+    @property
+    def known_features(self) -> frozenset[str] | None:
+        """The optional features, None while they are not known; nothing is probed."""
+        return self._features
+
+    def known_capabilities(self, kind: str) -> Capabilities | None:
+        """What probing by one kind of client found, None if that has not happened yet."""
+        return self._capabilities.get(kind)
+
+    def capabilities(self, kind: str) -> Capabilities:
+        """What the target can do, probed by one kind of client at the first call.
+
+        Raises:
+            TargetError: it is not there, or exited and cannot be restarted.
+        """
+        from pytest_grpcstream.targets.probing import Prober
+
+        def prober(client: str) -> Prober:
+            return Prober(partial(self._connector.client, self, client), self.revive)
+
+        if self._features is None:
+            self._features = prober(self._clients[0]).features() if self._declared is None else self._declared
+        if kind not in self._capabilities:
+            declared = self._declared is not None
+            self._capabilities[kind] = prober(kind).capabilities(self._features, declared=declared)
+        return self._capabilities[kind]
+
+    def summary(self) -> str | None:
+        """One line about the target, None before it was probed."""
+        found = list(self._capabilities.values())
+        if not found:
+            return None
+        works = all(one.working_exchanges for one in found)
+        failing = f"; all baseline calls fail; timeouts capped at {FAILING_TIMEOUT:g} s"
+        return f"{self.description}; {found[0]}{'' if works else failing}"
 
     def output(self) -> str:
         """What a launched target has printed lately, escaped."""
@@ -139,13 +195,24 @@ class SupervisedTarget:
 class TargetSupervisor:
     """All targets of a run, each kept once however often it is named."""
 
-    def __init__(self, *, timeout: float, security: Security = PLAINTEXT) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        connector: Connector,
+        security: Security = PLAINTEXT,
+        features: frozenset[str] | None = None,
+        clients: Sequence[str] = CLIENTS,
+    ) -> None:
         self._timeout = timeout
+        self._connector = connector
         self._security = security
-        self._named: dict[str, SupervisedTarget] = {}
+        self._features = features
+        self._clients = clients
+        self._named: dict[Target, SupervisedTarget] = {}
         self._served: list[SupervisedTarget] = []
 
-    def named(self, text: str, security: Security | None = None) -> SupervisedTarget:
+    def named(self, target: Target, security: Security | None = None) -> SupervisedTarget:
         """The target of that text, not yet started.
 
         Arguments:
@@ -154,10 +221,19 @@ class TargetSupervisor:
         Raises:
             TargetError: the text is no target.
         """
-        if text not in self._named:
-            guard = self._security if security is None else security
-            self._named[text] = SupervisedTarget(parse(text), timeout=self._timeout, security=guard)
-        return self._named[text]
+        if target not in self._named:
+            self._named[target] = self._supervise(target, self._security if security is None else security)
+        return self._named[target]
+
+    def _supervise(self, what: launching.InProcess | Target, security: Security = PLAINTEXT) -> SupervisedTarget:
+        return SupervisedTarget(
+            what,
+            timeout=self._timeout,
+            security=security,
+            connector=self._connector,
+            features=self._features,
+            clients=self._clients,
+        )
 
     def serve(self, candidate: object) -> SupervisedTarget:
         """Start a target of one's own: by its text, or a servicer object, which is served in this process.
@@ -166,7 +242,7 @@ class TargetSupervisor:
             TargetError: it cannot be served.
         """
         what = parse(candidate) if isinstance(candidate, str) else launching.InProcess(candidate)
-        kept = SupervisedTarget(what, timeout=self._timeout)
+        kept = self._supervise(what)
         kept.running  # noqa: B018 - started now, so that a failure is raised here
         self._served.append(kept)
         return kept

@@ -1,9 +1,10 @@
-"""What a server may do to a test without a fault of its own: a failure that comes of it is a warning."""
+"""What a correct server may do to a test: a failure that results from it is only a warning."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_grpcstream.errors import (
@@ -15,77 +16,89 @@ from pytest_grpcstream.errors import (
     OperationTimeout,
     RecordedStream,
 )
-from pytest_grpcstream.plugin.session import Run, clients_of, streams_of, target_of
 
 if TYPE_CHECKING:
-    import pytest
-
+    from pytest_grpcstream.clients.client import Client
     from pytest_grpcstream.clients.stream import Stream
 
 
-def excuse(run: Run, item: pytest.Item, failed: Exception) -> Mismatch | None:
-    """The warning in place of the failure of a test, or None where the target has no excuse."""
-    if (room := _crowded(run, item, failed)) is not None:
-        return room
-    # A server that does no plain exchange at all has no excuse.
-    kept = target_of(item)
-    if (
-        kept is None
-        or not isinstance(failed, Mismatch)
-        or not run.capabilities(kept, run.kind_of(item)).working_exchanges
-    ):
+@dataclass(frozen=True)
+class Circumstances:
+    """What a test did before it failed, as far as it may excuse the server.
+
+    Attributes:
+        clients: the clients of the test.
+        serves: whether the target can do any baseline exchange; without one there is no allowance.
+        stream_limit: asks the server for SETTINGS_MAX_CONCURRENT_STREAMS, if the client of the test does not report
+            that it waited for a free stream; None if it does.
+    """
+
+    clients: Sequence[Client]
+    serves: bool
+    stream_limit: Callable[[], int | None] | None = None
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Every stream that the clients remember."""
+        return [stream for client in self.clients for stream in client.streams]
+
+
+def find_allowance(failed: Exception, circumstances: Circumstances) -> Mismatch | None:
+    """The warning that replaces the failure of a test, or None if no allowance applies."""
+    if (limited := _concurrency_limited(failed, circumstances)) is not None:
+        return limited
+    if not isinstance(failed, Mismatch) or not circumstances.serves:
         return None
-    return _not_processed(item, failed) or _enhance_your_calm(item, failed)
+    return _not_processed(failed, circumstances.streams) or _enhance_your_calm(failed, circumstances.clients)
 
 
-def _crowded(run: Run, item: pytest.Item, failed: Exception) -> ConcurrencyLimited | None:
-    """Whether the cause of a failure is that the server allows fewer concurrent calls than the test had open.
+def _concurrency_limited(failed: Exception, circumstances: Circumstances) -> ConcurrencyLimited | None:
+    """Whether the test failed because the server allows fewer concurrent streams than the test had open.
 
-    The wire client says so. grpcio keeps such calls back without a word, so that nothing comes.
+    The wire client reports that. grpcio silently queues such calls, so nothing arrives.
     """
     causes = _causes(failed)
-    if room := next((one for one in causes if isinstance(one, ConcurrencyLimited)), None):
-        return room
-    kept, late = target_of(item), next((one for one in causes if isinstance(one, OperationTimeout)), None)
-    if kept is None or late is None or late.stream is None or run.kind_of(item) != "library":
+    if reported := next((one for one in causes if isinstance(one, ConcurrencyLimited)), None):
+        return reported
+    timeout = next((one for one in causes if isinstance(one, OperationTimeout)), None)
+    if timeout is None or timeout.stream is None or circumstances.stream_limit is None:
         return None
-    beside = _open_beside(late.stream, streams_of(item))
-    limit = run.stream_limit(kept) if beside else None
+    beside = _count_open_beside(timeout.stream, circumstances.streams)
+    limit = circumstances.stream_limit() if beside else None
     if limit is None or limit not in FEW_STREAMS or limit > beside:
         return None
-    seen = f"{late.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
-    return ConcurrencyLimited(late.expected, seen, late.stream)
+    actual = f"{timeout.actual}; SETTINGS_MAX_CONCURRENT_STREAMS is {limit}, and {beside} other calls were open"
+    return ConcurrencyLimited(timeout.expected, actual, timeout.stream)
 
 
-def _not_processed(item: pytest.Item, failed: Mismatch) -> NotProcessed | None:
-    """Whether a call of the test was not taken, because the server ended the connection in peace."""
-    found = next(((stream, why) for stream in streams_of(item) if (why := stream.not_processed)), None)
+def _not_processed(failed: Mismatch, streams: Iterable[Stream]) -> NotProcessed | None:
+    """Whether the server shut a connection down gracefully before it processed a call of the test."""
+    found = next(((stream, why) for stream in streams if (why := stream.not_processed)), None)
     if found is None:
         return None
     stream, why = found
-    return NotProcessed(failed.expected, f"{failed.actual}; one call was not taken, to be sent again: {why}", stream)
+    return NotProcessed(failed.expected, f"{failed.actual}; a call was not processed and can be retried: {why}", stream)
 
 
-def _enhance_your_calm(item: pytest.Item, failed: Mismatch) -> EnhanceYourCalm | None:
-    """Whether the server ended a connection to calm the test, which had reset many streams on it."""
-    why = next((why for client in clients_of(item) if (why := client.enhance_your_calm())), None)
+def _enhance_your_calm(failed: Mismatch, clients: Iterable[Client]) -> EnhanceYourCalm | None:
+    """Whether the server throttled the test, which had reset many streams on one connection."""
+    why = next((why for client in clients if (why := client.enhance_your_calm())), None)
     if why is None:
         return None
-    return EnhanceYourCalm(
-        failed.expected, f"{failed.actual}; the server took the test for an attack: {why}", failed.stream
-    )
+    actual = f"{failed.actual}; the server throttled the test (ENHANCE_YOUR_CALM): {why}"
+    return EnhanceYourCalm(failed.expected, actual, failed.stream)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An error, and all that it was raised for."""
+    """An error, and everything that caused it."""
     causes = [error]
     while (further := causes[-1].__cause__ or causes[-1].__context__) is not None and further not in causes:
         causes.append(further)
     return causes
 
 
-def _open_beside(stream: RecordedStream, others: Iterable[Stream]) -> int:
-    """How many other streams were open while a stream was; grpcio begins them on the wire in an order of its own."""
+def _count_open_beside(stream: RecordedStream, others: Iterable[Stream]) -> int:
+    """How many other streams were open at the same time; grpcio starts them on the wire in an order of its own."""
     ended = stream.over or math.inf
     return sum(
         one.timeline.began < ended and (one.over or math.inf) > stream.timeline.began

@@ -6,7 +6,7 @@ import ssl
 
 from pytest_grpcstream.clients.wire import WireClient
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.wire.transport import ALPN, dial, server_name
+from pytest_grpcstream.wire.dialing import ALPN, dial, server_name
 
 
 def shake_hands(client: WireClient, newest: ssl.TLSVersion) -> str | None:

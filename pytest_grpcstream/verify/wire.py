@@ -31,7 +31,7 @@ from pytest_grpcstream.clients.wire import (
 from pytest_grpcstream.errors import Deviation, Failure, Inconclusive, Mismatch, TargetError
 from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import Point
-from pytest_grpcstream.wire.transport import dial, server_name
+from pytest_grpcstream.wire.dialing import dial, server_name
 
 _T = TypeVar("_T")
 

@@ -1,4 +1,4 @@
-"""The bytes of a connection in both directions, as far as they are kept."""
+"""The newest bytes of a connection in both directions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 KEPT: Final = 1 << 20
-"""Bytes of each direction that a tape keeps unless it is told another number."""
+"""Bytes of each direction that a `ByteLog` keeps by default."""
 
 
 class Chunk(NamedTuple):
@@ -16,8 +16,8 @@ class Chunk(NamedTuple):
 
     Attributes:
         at: when, in seconds of `time.monotonic`.
-        sent: whether this client sent them.
-        offset: the place of the first byte in its direction, from 0.
+        sent: whether this side sent them.
+        offset: how many bytes of its direction came before it.
         data: the bytes, without TLS.
     """
 
@@ -28,11 +28,11 @@ class Chunk(NamedTuple):
 
 
 OnBytes: TypeAlias = Callable[[Chunk], None]
-"""Called with every chunk as it is sent or received, in the thread that did it: it must return quickly."""
+"""Called with every chunk in the thread that sent or received it, so it must return quickly."""
 
 
 class ByteLog:
-    """The newest chunks of both directions, whole chunks only, and how many bytes there were in all.
+    """Keeps the newest whole chunks of both directions and counts all bytes.
 
     Arguments:
         kept: bytes of each direction to keep; 0 keeps none.
@@ -60,22 +60,22 @@ class ByteLog:
 
     @property
     def bytes_sent(self) -> int:
-        """How many bytes were sent in all."""
+        """How many bytes were sent, kept or not."""
         return self._total[True]
 
     @property
     def bytes_received(self) -> int:
-        """How many bytes were received in all."""
+        """How many bytes were received, kept or not."""
         return self._total[False]
 
     def chunks(self) -> list[Chunk]:
-        """What is kept of both directions, in the order of time."""
+        """The chunks of both directions that are kept, in the order of time."""
         return sorted([*list(self._chunks[True]), *list(self._chunks[False])], key=lambda chunk: chunk.at)
 
     def sent(self) -> bytes:
-        """What is kept of the bytes that were sent, in one piece."""
+        """The sent bytes that are kept, joined."""
         return b"".join(chunk.data for chunk in list(self._chunks[True]))
 
     def received(self) -> bytes:
-        """What is kept of the bytes that were received, in one piece."""
+        """The received bytes that are kept, joined."""
         return b"".join(chunk.data for chunk in list(self._chunks[False]))

@@ -1,7 +1,7 @@
-"""How messages are cut into DATA frames: each cut takes messages with their prefixes and yields the payloads of frames.
+"""Chunking: how messages become DATA frames. A chunking takes prefixed messages and yields the payloads of frames.
 
-gRPC gives no meaning to the boundaries of DATA frames (gRPC over HTTP2, Data Frames), so a server must take every cut
-alike. A payload larger than the server's windows or SETTINGS_MAX_FRAME_SIZE allow is cut further when it is sent.
+DATA frame boundaries carry no meaning (gRPC over HTTP2, Data Frames), so a peer must treat every chunking alike. A
+payload larger than the windows or SETTINGS_MAX_FRAME_SIZE allow is split further when it is sent.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from pytest_grpcstream.wire.length_prefixed import PREFIX
 
-Cut: TypeAlias = Callable[[Sequence[bytes]], Iterable[bytes]]
+Chunking: TypeAlias = Callable[[Sequence[bytes]], Iterable[bytes]]
 
 
 def one_each(messages: Sequence[bytes]) -> Iterator[bytes]:
-    """Every message in a frame of its own, as libraries do."""
+    """One frame for each message, as libraries do."""
     yield from messages
 
 
@@ -25,27 +25,27 @@ def joined(messages: Sequence[bytes]) -> Iterator[bytes]:
     yield b"".join(messages)
 
 
-def every(size: int) -> Cut:
-    """Frames of ``size`` bytes, wherever that cuts the messages."""
+def every(size: int) -> Chunking:
+    """Frames of ``size`` bytes, regardless of where the messages end."""
 
-    def cut(messages: Sequence[bytes]) -> Iterator[bytes]:
+    def split(messages: Sequence[bytes]) -> Iterator[bytes]:
         data = b"".join(messages)
         for start in range(0, len(data), size):
             yield data[start : start + size]
 
-    return cut
+    return split
 
 
-def at(*places: int) -> Cut:
-    """Frames that end at these places of the messages joined, counted in bytes, and one with the rest."""
+def at(*offsets: int) -> Chunking:
+    """Frames that end at these offsets in the joined messages, in bytes, and one frame with the rest."""
 
-    def cut(messages: Sequence[bytes]) -> Iterator[bytes]:
+    def split(messages: Sequence[bytes]) -> Iterator[bytes]:
         data = b"".join(messages)
-        for start, stop in pairwise([0, *places, max(len(data), *places)]):
+        for start, stop in pairwise([0, *offsets, max(len(data), *offsets)]):
             if data[start:stop]:
                 yield data[start:stop]
 
-    return cut
+    return split
 
 
 def prefix_alone(messages: Sequence[bytes]) -> Iterator[bytes]:
@@ -61,7 +61,7 @@ def prefix_split(messages: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def straddling(messages: Sequence[bytes]) -> Iterator[bytes]:
-    """Every message in one frame with the prefix of the next one."""
+    """Each message in one frame with the prefix of the next one."""
     before = b""
     for message in messages:
         yield before + message[:PREFIX]
@@ -70,11 +70,11 @@ def straddling(messages: Sequence[bytes]) -> Iterator[bytes]:
         yield before
 
 
-def spaced(cut: Cut = one_each) -> Cut:
-    """An empty DATA frame before every frame of another cut, and one behind the last."""
+def spaced(chunking: Chunking = one_each) -> Chunking:
+    """An empty DATA frame before every frame of another chunking, and one after the last."""
 
     def spread(messages: Sequence[bytes]) -> Iterator[bytes]:
-        for payload in cut(messages):
+        for payload in chunking(messages):
             yield b""
             yield payload
         yield b""

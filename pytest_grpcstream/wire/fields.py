@@ -19,7 +19,7 @@ USER_AGENT: Final = "grpc-python-grpcstream/1"
 _RESERVED: Final = frozenset(
     (b"content-type", b"te", b"grpc-status", b"grpc-message", b"grpc-encoding", b"grpc-accept-encoding")
 )
-"""Fields of a response that are the protocol's own; every other field is metadata."""
+"""Fields of a response that belong to the protocol; every other field is metadata."""
 
 _UNITS: Final = (("n", 1), ("u", 10**3), ("m", 10**6), ("S", 10**9), ("M", 60 * 10**9), ("H", 3600 * 10**9))
 _KEY: Final = re.compile(r"[0-9a-z_.-]+")
@@ -33,12 +33,12 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*")
 
 
 def octets(text: str | bytes) -> bytes:
-    """A name or value as it goes on the wire: text as UTF-8, bytes as they are."""
+    """A name or value as bytes: text in UTF-8, bytes unchanged."""
     return text.encode() if isinstance(text, str) else text
 
 
 class Headers(tuple[Field, ...]):
-    """Request headers in the order of the wire, legal or not: a tuple of names and values in bytes.
+    """Request headers in their order on the wire, legal or not: a tuple of names and values in bytes.
 
     Each method returns new headers: ``headers.without("te").replaced("content-type", "text/html")``.
     """
@@ -46,23 +46,23 @@ class Headers(tuple[Field, ...]):
     __slots__ = ()
 
     def __new__(cls, pairs: Iterable[tuple[str | bytes, str | bytes]] = ()) -> Self:
-        """Make headers of pairs of name and value."""
+        """Create headers from pairs of name and value."""
         return super().__new__(cls, ((octets(name), octets(value)) for name, value in pairs))
 
     def without(self, *names: str | bytes) -> Headers:
-        """These headers without any field of these names."""
+        """A copy without the fields of these names."""
         unwanted = {octets(name) for name in names}
         return Headers(pair for pair in self if pair[0] not in unwanted)
 
     def replaced(self, name: str | bytes, value: str | bytes) -> Headers:
-        """These headers with another value for a name, at its first place; at the end when the name is new."""
+        """A copy with another value for a name: at the first place of the name, or at the end if the name is new."""
         key = octets(name)
         place = next((index for index, pair in enumerate(self) if pair[0] == key), len(self))
         kept = [pair for pair in self if pair[0] != key]
         return Headers([*kept[:place], (key, octets(value)), *kept[place:]])
 
     def added(self, name: str | bytes, value: str | bytes, at: int | None = None) -> Headers:
-        """These headers and one more field: at the end, or before the field number ``at``."""
+        """A copy with one more field: at the end, or before the field with index ``at``."""
         place = len(self) if at is None else at
         return Headers([*self[:place], (octets(name), octets(value)), *self[place:]])
 
@@ -80,7 +80,7 @@ def request_headers(
     timeout: str | None = None,
     metadata: Iterable[tuple[str, MetadataValue]] = (),
 ) -> Headers:
-    """The headers of a gRPC request in the order that gRPC over HTTP2 recommends under Requests.
+    """The headers of a gRPC request in the order that gRPC over HTTP2, Requests, recommends.
 
     Arguments:
         timeout: the text of ``grpc-timeout``, None for no deadline.
@@ -98,9 +98,9 @@ def request_headers(
 
 
 def timeout_text(seconds: float) -> str:
-    """Seconds as the text of ``grpc-timeout``: the finest unit that needs no more than 8 digits, rounded up.
+    """Seconds as the text of ``grpc-timeout``: in the finest unit that needs at most 8 digits, rounded up.
 
-    What is not positive becomes ``1n``, and what is too long for 8 digits of hours the longest there is.
+    Zero and negative times become ``1n``, times beyond 8 digits of hours ``99999999H``.
     """
     nanoseconds = max(1, round(seconds * 10**9)) if seconds < 10**18 else 10**27
     for unit, size in _UNITS:
@@ -117,12 +117,12 @@ def encode_metadata(metadata: Iterable[tuple[str, MetadataValue]]) -> Iterator[F
     """Metadata as field lines: keys in lower case, ``-bin`` values as base64 without padding.
 
     Raises:
-        ValueError: a key or value is not legal metadata; `Headers` take anything.
+        ValueError: a key or value is not legal metadata; `Headers` accepts anything.
     """
     for name, value in metadata:
         key = name.lower()
         if not _KEY.fullmatch(key):
-            raise ValueError(f"{printable(name)} is no metadata key: use letters, digits, '_', '-' and '.'")
+            raise ValueError(f"{printable(name)} is not a metadata key: use letters, digits, '_', '-' and '.'")
         if key.endswith("-bin"):
             if isinstance(value, str):
                 raise ValueError(f"the value of {key} is text; a -bin key takes bytes")
@@ -137,7 +137,7 @@ def encode_metadata(metadata: Iterable[tuple[str, MetadataValue]]) -> Iterator[F
 def decode_metadata(fields: Iterable[Field]) -> tuple[Metadata, list[str]]:
     """The metadata among the field lines of a response, and the ``-bin`` keys whose value is not base64.
 
-    A value that does not decode is kept as it is. Values that were joined with ``,`` become several.
+    A value that does not decode is kept unchanged. Values that were joined with ``,`` are split.
     """
     pairs: list[tuple[str, MetadataValue]] = []
     broken: list[str] = []
@@ -157,7 +157,7 @@ def decode_metadata(fields: Iterable[Field]) -> tuple[Metadata, list[str]]:
 
 
 def decode_binary(value: bytes) -> bytes | None:
-    """A base64 value with or without padding; None when it is no base64."""
+    """A base64 value with or without padding; None if it is not base64."""
     bare = value.rstrip(b"=")
     if len(value) - len(bare) > 2 or len(bare) % 4 == 1 or not _BASE64.fullmatch(bare):
         return None
@@ -171,14 +171,14 @@ def decode_binary(value: bytes) -> bytes | None:
 
 
 def decode_status(value: bytes) -> tuple[int | None, bool]:
-    """The number in a grpc-status, None if it holds none, and whether it is written as it must be."""
+    """The number in a grpc-status, None if there is none, and whether its syntax is correct."""
     if not value.isdigit() or len(value) > 9:
         return None, False
     return int(value), value == b"0" or not value.startswith(b"0")
 
 
 def decode_message(value: bytes) -> tuple[str, bool]:
-    """A grpc-message, percent-decoded, and whether it was encoded as it must be; broken parts stay as they are."""
+    """A grpc-message, percent-decoded, and whether its encoding is correct; incorrect parts stay unchanged."""
     raw = unquote_to_bytes(value)
     try:
         return raw.decode(), _PERCENT_ENCODED.fullmatch(value) is not None
@@ -189,8 +189,8 @@ def decode_message(value: bytes) -> tuple[str, bool]:
 # What RFC 9113 says about the fields of a response ------------------------------------------------------------------
 
 
-def faults(fields: Iterable[Field], *, trailers: bool) -> Iterator[tuple[Rule, str]]:
-    """The rules that the field lines of one header block break, each with what was seen."""
+def check_fields(fields: Iterable[Field], *, trailers: bool) -> Iterator[tuple[Rule, str]]:
+    """The rules that the field lines of one header block of a response break, each with what was seen."""
     seen: set[bytes] = set()
     ordinary = False
     for name, value in fields:

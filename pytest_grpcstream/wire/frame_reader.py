@@ -1,4 +1,4 @@
-"""Takes frames out of the bytes of a server, puts header blocks together and decodes them, all within bounds."""
+"""Takes frames out of the bytes of a peer, assembles header blocks and decodes them, all within bounds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _OF_THE_CONNECTION: Final[dict[int, str]] = {FrameType.SETTINGS: "6.5", FrameTyp
 
 
 class Handler(Protocol):
-    """What a reader tells about the frames it finds, in their order."""
+    """What a `FrameReader` calls for the frames that it finds, in their order."""
 
     def on_data(self, stream_id: int, flags: int, data: bytes, start: int, stop: int, at: float) -> None:
         """Take a DATA frame whose payload, padding included, is ``data[start:stop]``."""
@@ -62,16 +62,18 @@ class Handler(Protocol):
 
 
 class FrameReader:
-    """Cuts the bytes of a server into frames.
+    """Cuts the bytes of a peer into frames.
 
     Arguments:
         handler: takes the frames.
-        own: this client's settings, which limit the size of frames and of the HPACK table.
+        own: this side's settings, which limit the size of the frames and of the HPACK table.
+        preface: the bytes that come before the first frame: `PREFACE` if the peer is a client.
     """
 
-    def __init__(self, handler: Handler, own: OwnSettings) -> None:
+    def __init__(self, handler: Handler, own: OwnSettings, preface: bytes = b"") -> None:
         self._handler = handler
         self._own = own
+        self._preface = preface
         self._pieces: list[bytes] = []
         self._held = 0
         self._wanted = HEADER_SIZE
@@ -93,6 +95,8 @@ class FrameReader:
         Raises:
             Fault: the connection cannot go on.
         """
+        if self._preface:
+            chunk = self._read_preface(chunk)
         if self._held:
             self._pieces.append(chunk)
             self._held += len(chunk)
@@ -123,6 +127,13 @@ class FrameReader:
         self._wanted = wanted
         if self._held:
             self._pieces = [chunk[position:]]
+
+    def _read_preface(self, chunk: bytes) -> bytes:
+        """Take the bytes of the preface off and return the rest."""
+        expected, self._preface = self._preface[: len(chunk)], self._preface[len(chunk) :]
+        if not chunk.startswith(expected):
+            raise Fault(Rule.PREFACE, ErrorCode.PROTOCOL_ERROR, f"{printable(chunk[:24])}")
+        return chunk[len(expected) :]
 
     def _check_start(self, chunk: bytes, kind: int, flags: int, stream_id: int, length: int) -> None:
         if not self._started:

@@ -1,7 +1,7 @@
 """HTTP/2 frames as bytes: their types, flags and parts (RFC 9113, sections 4 and 6).
 
-Frames are packed and unpacked here and not by hyperframe, which is made for well-behaved peers: it cuts setting
-identifiers to eight bits, takes a reserved bit for part of a value, and refuses to write what a test may want to send.
+Frames are packed and unpacked here and not by hyperframe, which is made for well-behaved peers: it truncates setting
+identifiers to eight bits, reads a reserved bit as part of a value, and refuses to write some frames that a test sends.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
     return HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id) + payload
 
 
-def padded(payload: bytes, padding: int | None) -> tuple[int, bytes]:
-    """The flag and the payload with ``padding`` zero bytes behind it; None leaves it without the PADDED flag."""
+def pad(payload: bytes, padding: int | None) -> tuple[int, bytes]:
+    """The flag and the payload with ``padding`` zero bytes behind it; None for no padding and no PADDED flag."""
     if padding is None:
         return 0, payload
     return Flag.PADDED, bytes([padding]) + payload + bytes(padding)
@@ -169,7 +169,7 @@ def header_frames(
         start = stop
         if start >= len(block):
             break
-    flag, first = padded((priority.encode() if priority else b"") + fragments[0], padding)
+    flag, first = pad((priority.encode() if priority else b"") + fragments[0], padding)
     flag |= (Flag.END_STREAM if end_stream else 0) | (Flag.PRIORITY if priority else 0)
     frames = [(int(FrameType.HEADERS), flag, first)]
     frames += [(int(FrameType.CONTINUATION), 0, fragment) for fragment in fragments[1:]]
@@ -185,7 +185,7 @@ class PaddingError(ValueError):
     """Raised when the padding of a frame is not shorter than its payload (RFC 9113, sections 6.1 and 6.2)."""
 
 
-def unpadded(flags: int, payload: bytes) -> bytes:
+def strip_padding(flags: int, payload: bytes) -> bytes:
     """The payload of a DATA or HEADERS frame without its padding.
 
     Raises:
@@ -204,7 +204,7 @@ def fragment_of(flags: int, payload: bytes) -> bytes:
     Raises:
         PaddingError: the padding or the priority fields do not fit into the payload.
     """
-    inner = unpadded(flags, payload)
+    inner = strip_padding(flags, payload)
     if not flags & Flag.PRIORITY:
         return inner
     if len(inner) < 5:

@@ -6,8 +6,6 @@ import zlib
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from pytest_grpcstream.service import STREAM_SERVICE
-from pytest_grpcstream.values import Point
 from pytest_grpcstream.wire.records import Part
 
 PREFIX: Final = 5
@@ -20,23 +18,22 @@ class MessageTooLargeError(Exception):
     """Raised when a prefix announces a message that is larger than the limit."""
 
 
-def framed(message: bytes | Point | None, *, compressed: int = 0, length: int | None = None) -> bytes:
-    """A message behind its prefix: bytes as they are, a `Point` as a request, None as a request without ``pt``.
+def add_prefix(message: bytes, *, compressed: int = 0, length: int | None = None) -> bytes:
+    """A message behind its prefix.
 
     Arguments:
         compressed: the compressed flag, 0 to 255.
-        length: the length that the prefix tells, None for the true one.
+        length: the length in the prefix, None for the true one.
     """
-    data = message if isinstance(message, bytes) else STREAM_SERVICE.encode(message)
-    return bytes([compressed]) + (len(data) if length is None else length).to_bytes(4, "big") + data
+    return bytes([compressed]) + (len(message) if length is None else length).to_bytes(4, "big") + message
 
 
 class Assembler:
-    """Takes messages out of a stream of bytes that is cut anywhere, and tells which message each piece belongs to.
+    """Assembles messages from bytes that are cut anywhere, and reports which messages each piece belongs to.
 
     Arguments:
-        deliver: called for each message as soon as its last byte is there.
-        limit: the largest message that is taken, in bytes.
+        deliver: called for each message as soon as it is complete.
+        limit: the largest message that is accepted, in bytes.
 
     Attributes:
         count: how many messages are complete.
@@ -56,13 +53,13 @@ class Assembler:
         self.need: int | None = None
 
     def feed(self, data: bytes, start: int, stop: int) -> Part | None:
-        """Take the bytes from ``start`` to ``stop`` and return what part of which message they are.
+        """Take the bytes from ``start`` to ``stop`` and return which part of which messages they are.
 
         Raises:
             MessageTooLargeError: a prefix announces more than the limit.
         """
         if not self.have:
-            # Nearly every DATA frame of nearly every server is exactly one message.
+            # Nearly every DATA frame of nearly every peer is exactly one message.
             body = start + PREFIX
             if body <= stop and body + int.from_bytes(data[start + 1 : body], "big") == stop:
                 size = stop - start
@@ -102,14 +99,14 @@ class Assembler:
 
 
 def decompress(encoding: bytes, message: bytes, limit: int) -> bytes | None:
-    """A message in the encoding ``gzip`` or ``deflate`` without it; None when it is neither or does not decompress.
+    """A message decompressed from ``gzip`` or ``deflate``; None if it is in another encoding or does not decompress.
 
     Raises:
         MessageTooLargeError: it would be larger than ``limit`` bytes.
     """
     if encoding not in (b"gzip", b"deflate"):
         return None
-    if not message:  # nothing at all is no gzip member, but some servers send it for an empty message
+    if not message:  # not a gzip member, but some servers send it for an empty message
         return b""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | (16 if encoding == b"gzip" else 0))
     try:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Self
 
 _STEP = 0.0001
-"""Seconds between two looks at who waits for the lock."""
+"""Seconds between two checks whether a thread waits for the lock."""
 
 
 class Monitor:
-    """A re-entrant lock that threads can wait in until something has changed, and that knows who wants it."""
+    """A re-entrant lock that threads can wait in for a change, and that knows which threads want it."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -38,15 +38,15 @@ class Monitor:
         self._lock.release()
 
     def notify_all(self) -> None:
-        """Let every thread in `wait_for` look again. The lock must be held."""
+        """Let every thread in `wait_for` check its predicate again. The lock must be held."""
         for sleeper in self._sleepers:
             sleeper.release()
         self._sleepers.clear()
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """Give the lock up until ``predicate`` is true or ``timeout`` seconds have passed; return whether it is true.
+        """Release the lock until ``predicate`` is true or ``timeout`` seconds have passed; return whether it is true.
 
-        The lock must be held, and is held again afterwards.
+        The lock must be held, and is held again on return.
         """
         due = time.monotonic() + timeout
         while not (done := predicate()):
@@ -72,7 +72,7 @@ class Monitor:
                 self._sleepers.remove(sleeper)
 
     def give_way(self, limit: float = 0.05) -> None:
-        """Wait, at most ``limit`` seconds, until nobody else waits for the lock. It must not be held."""
+        """Wait until no thread wants the lock, at most ``limit`` seconds. The lock must not be held."""
         due = time.monotonic() + limit
         while self._claims and time.monotonic() < due:
             time.sleep(_STEP)

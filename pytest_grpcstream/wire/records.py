@@ -1,6 +1,6 @@
 """What was on the wire: one record for each frame, and a timeline that holds records beside other events.
 
-Records are plain tuples and become text only when somebody looks, because a stream may have millions of them.
+Records are plain tuples and become text only when they are shown, because a stream may have millions of them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Part(NamedTuple):
 
     Attributes:
         first: the message that the frame's first byte belongs to.
-        start: the place of that byte in the message.
+        start: the offset of that byte in the message.
         last: the message that the frame's last byte belongs to.
-        stop: the place behind that byte in the message.
+        stop: the offset behind that byte in the message.
         size: the size of the last message with its prefix of 5 bytes, None while that is not known.
     """
 
@@ -65,7 +65,7 @@ class FrameRecord(NamedTuple):
 
     Attributes:
         at: when, in seconds of `time.monotonic`; frames that were read in one go have the same time.
-        sent: whether this client sent it.
+        sent: whether this side sent it.
         kind: the number of its type, see `FrameType`.
         flags: its flags as on the wire.
         stream_id: its stream identifier without the reserved bit.
@@ -142,7 +142,7 @@ def show_fields(fields: Sequence[Field], hidden: Collection[bytes] = ()) -> str:
     return "{" + ", ".join(show(name, value) for name, value in fields) + "}"
 
 
-def shortened(fields: Sequence[Field]) -> Fields:
+def shorten(fields: Sequence[Field]) -> Fields:
     """The first field lines of a header block, as many as a record keeps."""
     kept: list[Field] = []
     room = FIELD_BYTES_KEPT

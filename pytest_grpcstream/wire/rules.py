@@ -1,4 +1,4 @@
-"""What a server may not do on the wire, as far as one connection shows it, and the violations that were seen."""
+"""The rules of HTTP/2 and gRPC that one connection shows to be broken, and the violations that were seen."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Final
 from pytest_grpcstream.wire.codes import ErrorCode
 
 KEPT: Final = 200
-"""Violations that are kept; more are only counted."""
+"""Violations that are kept; further ones are only counted."""
 
 
 class Rule(enum.Enum):
-    """A rule of HTTP/2 or gRPC that this client watches: what breaking it is called, and where the rule stands.
+    """A rule of HTTP/2 or gRPC that this side watches: what breaking it is called, and its source.
 
-    Section numbers are those of RFC 9113. A rule without a source is a limit of this client.
+    Section numbers are those of RFC 9113. A rule without a source is a limit of this side.
     """
 
     # The connection
+    PREFACE = "a client that does not begin with the connection preface", "RFC 9113, 3.4"
     FIRST_FRAME = "the first frame of the server is not SETTINGS", "RFC 9113, 3.4"
     FRAME_TOO_LARGE = "a frame larger than SETTINGS_MAX_FRAME_SIZE", "RFC 9113, 4.2"
     FRAME_SIZE = "a frame with a wrong length for its type", "RFC 9113, 4.2"
@@ -27,7 +28,7 @@ class Rule(enum.Enum):
     NOT_STREAM_ZERO = "a frame of the connection with a stream identifier", "RFC 9113, 6"
     BAD_PADDING = "padding that is not shorter than the payload", "RFC 9113, 6.1 and 6.2"
     HEADER_BLOCK = "a header block that does not decode", "RFC 9113, 4.3"
-    HEADER_BLOCK_SIZE = "a header block larger than this client takes", ""
+    HEADER_BLOCK_SIZE = "a header block larger than the limit of this library", ""
     INTERRUPTED_HEADERS = "a frame between HEADERS and its CONTINUATION", "RFC 9113, 6.2 and 6.10"
     LONE_CONTINUATION = "CONTINUATION without a header block to continue", "RFC 9113, 6.10"
     PUSH_PROMISE = "PUSH_PROMISE to a client that disabled push", "RFC 9113, 6.6"
@@ -37,15 +38,15 @@ class Rule(enum.Enum):
     STREAM_OVERRUN = "more DATA than the stream's flow-control window", "RFC 9113, 6.9.1"
     ZERO_INCREMENT = "WINDOW_UPDATE with an increment of 0", "RFC 9113, 6.9"
     WINDOW_OVERFLOW = "a flow-control window opened beyond 2**31-1", "RFC 9113, 6.9.1"
-    IDLE_STREAM = "a frame on a stream that nobody opened", "RFC 9113, 5.1"
+    IDLE_STREAM = "a frame on an idle stream", "RFC 9113, 5.1"
     GOAWAY_INCREASED = "GOAWAY with a larger last stream identifier than the one before", "RFC 9113, 6.8"
-    FLOOD = "a flood that this client does not answer any more", ""
+    FLOOD = "a flood of frames beyond the limit of this library", ""
 
     # A stream
     DATA_BEFORE_HEADERS = "DATA before the response headers", "RFC 9113, 8.1"
     AFTER_END_STREAM = "a frame on a stream after its END_STREAM", "RFC 9113, 5.1"
     AFTER_RST_STREAM = "a frame on a stream after its RST_STREAM", "RFC 9113, 5.4.2"
-    RST_ANSWERED = "RST_STREAM on a stream that this client has reset", "RFC 9113, 5.4.2"
+    RST_ANSWERED = "RST_STREAM in response to RST_STREAM", "RFC 9113, 5.4.2"
     AFTER_RESET = "DATA or HEADERS on a stream whose reset the server has read", "RFC 9113, 5.1"
     SECOND_HEADERS = "HEADERS without END_STREAM after the response headers", "RFC 9113, 8.1"
     INFORMATIONAL_END = "END_STREAM on an informational response", "RFC 9113, 8.1"
@@ -58,12 +59,12 @@ class Rule(enum.Enum):
     CONTENT_LENGTH = "a content-length that is not the length of the DATA", "RFC 9113, 8.1.1"
 
     # gRPC
-    END_STREAM_ON_DATA = "END_STREAM on DATA in place of trailers", "gRPC over HTTP2, Responses"
+    END_STREAM_ON_DATA = "END_STREAM on DATA instead of trailers", "gRPC over HTTP2, Responses"
     NO_STATUS = "the end of a response without grpc-status", "gRPC over HTTP2, Responses"
     STATUS_TWICE = "grpc-status more than once", "gRPC over HTTP2, Responses"
     STATUS_BEFORE_END = "grpc-status in headers that do not end the stream", "gRPC over HTTP2, Responses"
-    STATUS_NOT_DECIMAL = "a grpc-status that is no decimal number without leading zeros", "gRPC over HTTP2, Status"
-    MESSAGE_ENCODING = "a grpc-message that is wrongly percent-encoded", "gRPC over HTTP2, Status-Message"
+    STATUS_NOT_DECIMAL = "a grpc-status that is not a decimal number without leading zeros", "gRPC over HTTP2, Status"
+    MESSAGE_ENCODING = "a grpc-message that is not correctly percent-encoded", "gRPC over HTTP2, Status-Message"
     CONTENT_TYPE = (
         "a response with :status 200 whose content-type is not application/grpc",
         "gRPC over HTTP2, Responses",
@@ -77,7 +78,7 @@ class Rule(enum.Enum):
         "the end of a response with OK in the middle of a message",
         "gRPC over HTTP2, Length-Prefixed-Message",
     )
-    MESSAGE_SIZE = "a message larger than this client takes", ""
+    MESSAGE_SIZE = "a message larger than the limit of this library", ""
 
     def __init__(self, words: str, source: str) -> None:
         self.words = words
@@ -89,7 +90,7 @@ class Rule(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that the server broke.
+    """A rule that the peer broke.
 
     Attributes:
         rule: which one.
@@ -116,7 +117,7 @@ class Violations:
         self.count = 0
 
     def add(self, violation: Violation) -> bool:
-        """Record a violation and tell whether it is kept, so that it is worth more than being counted."""
+        """Record a violation and return whether it is kept or only counted."""
         self.count += 1
         if len(self._kept) >= KEPT:
             return False
@@ -142,7 +143,7 @@ class Violations:
 
 
 class Fault(Exception):
-    """Raised when the server broke a rule after which the connection cannot go on (RFC 9113, section 5.4.1)."""
+    """Raised when the peer broke a rule after which the connection cannot go on (RFC 9113, section 5.4.1)."""
 
     def __init__(self, rule: Rule, code: ErrorCode, detail: str, stream_id: int = 0) -> None:
         super().__init__(f"{rule.words}: {detail}")

@@ -1,4 +1,4 @@
-"""The sending side of a socket: what does not go at once waits in a bounded buffer for the connection's thread."""
+"""The sending side of a socket: what the socket does not take waits in a bounded buffer for the connection's thread."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 from pytest_grpcstream.wire.byte_log import ByteLog
 from pytest_grpcstream.wire.transport import Transport
 
-ROOM: Final = 1 << 18
-"""Bytes in the buffer from which no more DATA is put into it."""
-FULL: Final = 1 << 18
-"""Bytes of answers in the buffer at which a server that asks on and on but does not read them is given up."""
+DATA_LIMIT: Final = 1 << 18
+"""Bytes in the buffer from which on no DATA is added."""
+ANSWER_LIMIT: Final = 1 << 18
+"""Bytes of answers in the buffer above which the connection is given up: the peer asks but does not read."""
 
 
 class SendBuffer:
@@ -19,13 +19,13 @@ class SendBuffer:
 
     Arguments:
         transport: the socket.
-        tape: where what was sent is kept.
-        wake: called when something begins to wait, so that the connection's thread waits for the socket to take it.
+        byte_log: where sent bytes are recorded.
+        wake: called when bytes begin to wait, so that the connection's thread waits for the socket to take them.
     """
 
-    def __init__(self, transport: Transport, tape: ByteLog, wake: Callable[[], None]) -> None:
+    def __init__(self, transport: Transport, byte_log: ByteLog, wake: Callable[[], None]) -> None:
         self._transport = transport
-        self._tape = tape
+        self._byte_log = byte_log
         self._wake = wake
         self._buffer = bytearray()
         self._answers = 0
@@ -34,29 +34,29 @@ class SendBuffer:
 
     @property
     def waiting(self) -> bool:
-        """Whether something waits that the socket did not take."""
+        """Whether bytes wait that the socket did not take."""
         return bool(self._buffer) and not self._corks
 
     @property
-    def room(self) -> bool:
-        """Whether more DATA may be put in."""
-        return len(self._buffer) < ROOM
+    def has_room(self) -> bool:
+        """Whether more DATA may be added."""
+        return len(self._buffer) < DATA_LIMIT
 
     @property
-    def full(self) -> bool:
+    def flooded(self) -> bool:
         """Whether so many answers wait that the connection must be given up."""
-        return self._answers > FULL
+        return self._answers > ANSWER_LIMIT
 
     @property
     def shut(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether sending has ended."""
         return self._shut
 
     def put(self, data: bytes, *, answer: bool = False) -> bool:
-        """Send bytes, or keep them to be sent; False when nothing can be sent any more.
+        """Send bytes, now or when the socket takes them; False if sending has ended.
 
         Arguments:
-            answer: whether it is the server that decides how many of them there are.
+            answer: whether they answer the peer, which therefore decides how many there are.
         """
         if self._shut:
             return False
@@ -67,17 +67,17 @@ class SendBuffer:
         return True
 
     def flush(self, *, force: bool = False) -> None:
-        """Send as much as the socket takes; nothing while it is held back, unless ``force`` is set."""
+        """Send as much as the socket takes; nothing while corked, unless ``force`` is set."""
         if not self._buffer or self._shut or (self._corks and not force):
             return
         try:
             taken = self._transport.send(self._buffer)
         except OSError:
-            # What the server sent before it went away can still be read, and reading tells how the connection ended.
+            # What the peer sent before it went away can still be read, and reading shows how the connection ended.
             self.shut_down()
             return
         if taken:
-            self._tape.add(True, bytes(self._buffer[:taken]))
+            self._byte_log.add(True, bytes(self._buffer[:taken]))
             del self._buffer[:taken]
         if self._buffer:
             self._wake()
@@ -85,15 +85,15 @@ class SendBuffer:
             self._answers = 0
 
     def cork(self) -> None:
-        """Hold everything back until `uncork`; calls may be nested."""
+        """Hold everything back until `uncork`; calls nest."""
         self._corks += 1
 
     def uncork(self) -> None:
-        """End the effect of one `cork` and send what was held back in one write."""
+        """Undo one `cork`; the last one sends what was held back in one write."""
         self._corks -= 1
         self.flush()
 
     def shut_down(self) -> None:
-        """Send nothing any more."""
+        """End sending and drop what waits."""
         self._shut = True
         self._buffer.clear()

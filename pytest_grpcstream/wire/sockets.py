@@ -9,7 +9,7 @@ def connect(address: str, timeout: float) -> socket.socket:
     """Open a TCP or unix connection to ``host:port`` or ``unix:path``.
 
     Raises:
-        OSError: nothing listens there, or the name is not known.
+        OSError: nothing listens there, or the name does not resolve.
     """
     if address.startswith("unix:"):
         path = address.removeprefix("unix:")

@@ -1,4 +1,4 @@
-"""The stream interface means the same over both clients: what an operation returns, raises and leaves behind."""
+"""The stream interface behaves alike over both clients: what an operation returns, raises and leaves behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pytest_grpcstream.clients.wire import WireClient
 ABORTED = -10
 """The value by which a List of the service below ends with ABORTED."""
 WAIT = 0.15
-"""A time limit that is to pass."""
+"""A time limit that is meant to expire."""
 
 
 def library(address: str) -> Client:
@@ -64,19 +64,19 @@ def client(make: Callable[[str], Client], address: str) -> Iterator[Client]:
 
 
 def threads() -> list[str]:
-    """The threads of this process, but for its main one, those of servers and those that serve pytest."""
+    """The threads of this process, except its main one, those of servers and those of pytest."""
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     return [name for name in names if "_serve" not in name and not name.startswith(("ThreadPoolExecutor", "execnet"))]
 
 
 def trailing(stream: Stream) -> Metadata:
-    """The trailing metadata, nothing while it is not known."""
+    """The trailing metadata, empty while it is not known."""
     return stream.trailing_metadata or Metadata()
 
 
 @contextlib.contextmanager
 def answering(*messages: bytes, wait: threading.Event | None = None) -> Iterator[str]:
-    """A server of one method, which sends these bytes and waits before it ends; gives its address."""
+    """A server of one method, which sends these bytes and waits before it ends; yields its address."""
 
     def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         yield from messages
@@ -92,7 +92,7 @@ def answering(*messages: bytes, wait: threading.Event | None = None) -> Iterator
 
 
 def test_responses_come_in_order_and_then_eof(client: Client) -> None:
-    """EOF comes again and again, and the status is known then and not before."""
+    """EOF is returned repeatedly, and the status is known from then on, not before."""
     with client.list("name", 3) as stream:
         assert [stream.recv() for _ in range(3)] == [Point("name", number) for number in range(3)]
         assert repr(stream).startswith(f"<{type(stream).__name__} /proto.StreamService/List open")
@@ -102,8 +102,8 @@ def test_responses_come_in_order_and_then_eof(client: Client) -> None:
         assert stream.received == 3
 
 
-def test_a_status_is_raised_behind_the_responses_before_it(client: Client) -> None:
-    """Its code and its message are those of the server, as often as one reads."""
+def test_a_status_is_raised_after_the_responses(client: Client) -> None:
+    """It has the server's code and message, however often it is read."""
     with client.list("an end", ABORTED) as stream:
         assert stream.recv() == Point("an end", 0)
         for _ in range(2):
@@ -121,8 +121,8 @@ def test_iterating_ends_at_eof_and_raises_a_status(client: Client) -> None:
         list(stream)
 
 
-def test_collect_reads_all_whatever_the_status(client: Client) -> None:
-    """The status does not raise there."""
+def test_collect_reads_every_response_with_any_status(client: Client) -> None:
+    """A status other than OK is not raised."""
     with client.list("name", 5) as stream:
         assert len(stream.collect()) == 5
     with client.list("name", ABORTED) as stream:
@@ -131,28 +131,28 @@ def test_collect_reads_all_whatever_the_status(client: Client) -> None:
 
 
 def test_collect_has_a_limit(client: Client) -> None:
-    """A List that never ends does not keep a test."""
+    """A List that never ends does not hang a test."""
     with client.list("name", 50) as stream, pytest.raises(OperationTimeout, match="no end after 11 responses"):
         stream.collect(limit=10)
 
 
-def test_take_reads_so_many_and_no_more(client: Client) -> None:
-    """What is behind them is still there."""
+def test_take_reads_exactly_as_many_as_requested(client: Client) -> None:
+    """Later responses stay unread."""
     with client.list("name", 5) as stream:
         assert stream.take(3) == [Point("name", number) for number in range(3)]
         assert stream.recv() == Point("name", 3)
 
 
-def test_take_raises_where_the_rpc_ends_before(client: Client) -> None:
-    """OK is a matter of cardinality there, another status is that status."""
+def test_take_raises_if_the_rpc_ends_early(client: Client) -> None:
+    """OK raises CardinalityError, another status raises StatusError."""
     with client.list("name", 2) as stream, pytest.raises(CardinalityError, match="ended with OK after 2"):
         stream.take(3)
     with client.list("name", ABORTED) as stream, pytest.raises(StatusError, match="ABORTED"):
         stream.take(3)
 
 
-def test_end_counts_what_it_does_not_look_at(client: Client) -> None:
-    """It returns the status, also one that is not OK."""
+def test_end_counts_the_responses_that_it_skips(client: Client) -> None:
+    """It returns any status, OK or not."""
     with client.list("name", 6) as stream:
         assert stream.end() == Status(0, "")
         assert stream.received == 6
@@ -161,7 +161,7 @@ def test_end_counts_what_it_does_not_look_at(client: Client) -> None:
 
 
 def test_a_timeout_leaves_the_stream_usable(client: Client) -> None:
-    """It is raised when the time is over, not much later, and says what was waited for."""
+    """It is raised soon after the time limit and says what did not happen."""
     with client.route() as stream:
         began = time.monotonic()
         with pytest.raises(OperationTimeout, match="nothing arrived after 0 response"):
@@ -173,8 +173,8 @@ def test_a_timeout_leaves_the_stream_usable(client: Client) -> None:
         assert stream.recv() is EOF
 
 
-def test_a_response_that_does_not_parse_is_no_response(make: Callable[[str], Client]) -> None:
-    """Its bytes can be read by `recv_bytes`; `recv` raises, and the next response is there."""
+def test_a_response_that_does_not_parse_is_an_error(make: Callable[[str], Client]) -> None:
+    """`recv` raises and goes on to the next response; `recv_bytes` returns the bytes."""
     with answering(b"\xff\xff", b"") as address, make(address) as client:
         with client.route() as stream:
             with pytest.raises(MessageError, match="do not parse"):
@@ -188,8 +188,8 @@ def test_a_response_that_does_not_parse_is_no_response(make: Callable[[str], Cli
 # Sending ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_half_close_comes_behind_everything_that_was_sent(client: Client) -> None:
-    """A second one does nothing, and nothing can be sent behind it."""
+def test_the_half_close_follows_everything_that_was_sent(client: Client) -> None:
+    """A second one does nothing, and nothing can be sent after it."""
     with client.record() as stream:
         for word in ("a", "bc", "def"):
             assert stream.send(word)
@@ -202,7 +202,7 @@ def test_the_half_close_comes_behind_everything_that_was_sent(client: Client) ->
 
 
 def test_many_requests_are_all_sent(client: Client) -> None:
-    """How they are packed is the client's business."""
+    """The client may pack them into frames in any way."""
     with client.record() as stream:
         assert stream.send_all(Point("abc", number) for number in range(200))
         assert stream.sent == 200
@@ -210,7 +210,7 @@ def test_many_requests_are_all_sent(client: Client) -> None:
 
 
 def test_sending_to_an_rpc_that_has_ended_returns_false(client: Client) -> None:
-    """Nothing is raised: how it ended is what reading tells."""
+    """Nothing is raised; reading reports how it ended."""
     with client.open("/proto.StreamService/Nothing") as stream:
         with pytest.raises(StatusError, match="UNIMPLEMENTED"):
             stream.recv()
@@ -219,8 +219,8 @@ def test_sending_to_an_rpc_that_has_ended_returns_false(client: Client) -> None:
         assert stream.sent == 0
 
 
-def test_sending_raises_when_the_server_takes_nothing(make: Callable[[str], Client]) -> None:
-    """Flow control is a time limit, not a hang."""
+def test_sending_to_a_server_that_does_not_read_times_out(make: Callable[[str], Client]) -> None:
+    """Flow control ends in a timeout, not in a hang."""
     over = threading.Event()
     with answering(wait=over) as address, make(address) as client, client.route() as stream:
         stream.timeout = WAIT
@@ -229,8 +229,8 @@ def test_sending_raises_when_the_server_takes_nothing(make: Callable[[str], Clie
         over.set()
 
 
-def test_close_and_recv_wants_exactly_one_response(make: Callable[[str], Client]) -> None:
-    """None is one too few, two are one too many."""
+def test_close_and_recv_requires_exactly_one_response(make: Callable[[str], Client]) -> None:
+    """No response and two responses are errors."""
 
     def close_and_recv(*messages: bytes) -> Point | None:
         with answering(*messages) as address, make(address) as client, client.route() as stream:
@@ -247,7 +247,7 @@ def test_close_and_recv_wants_exactly_one_response(make: Callable[[str], Client]
 
 
 def test_metadata_goes_both_ways(client: Client) -> None:
-    """Initial metadata is there before the end, trailing metadata after it; ``-bin`` values are bytes."""
+    """Initial metadata is known before the end, trailing metadata after it; ``-bin`` values are bytes."""
     sent: list[tuple[str, str | bytes]] = [
         ("x-initial", "first"),
         ("x-initial", "second"),
@@ -263,7 +263,7 @@ def test_metadata_goes_both_ways(client: Client) -> None:
 
 
 def test_waiting_for_headers_has_a_time_limit(make: Callable[[str], Client]) -> None:
-    """The wait of grpcio itself would last as long as the RPC."""
+    """By itself grpcio would wait as long as the RPC lasts."""
     over = threading.Event()
     with answering(wait=over) as address, make(address) as client, client.route() as stream:
         with pytest.raises(OperationTimeout, match="no headers arrived"):
@@ -276,7 +276,7 @@ def test_waiting_for_headers_has_a_time_limit(make: Callable[[str], Client]) -> 
 
 
 def test_a_cancel_ends_the_rpc_on_this_side(client: Client) -> None:
-    """What is read then is CANCELLED, and a second cancel does nothing."""
+    """Reading then reports CANCELLED, and a second cancel does nothing."""
     with client.route() as stream:
         stream.send("one")
         assert stream.recv() == Point("one", 0)
@@ -287,13 +287,13 @@ def test_a_cancel_ends_the_rpc_on_this_side(client: Client) -> None:
 
 
 def test_a_deadline_ends_the_rpc(client: Client) -> None:
-    """On whichever side it is noticed first."""
+    """Either side may notice it first."""
     with client.open("Route", deadline=WAIT) as stream, pytest.raises(StatusError, match="DEADLINE_EXCEEDED"):
         stream.recv()
 
 
 def test_leaving_a_stream_ends_it(client: Client) -> None:
-    """It may be closed twice, and other streams go on."""
+    """Closing it twice is fine, and other streams go on."""
     with client.route() as other:
         with client.route() as stream:
             stream.send("left")
@@ -303,7 +303,7 @@ def test_leaving_a_stream_ends_it(client: Client) -> None:
 
 
 def test_closing_a_client_closes_its_streams(make: Callable[[str], Client], address: str) -> None:
-    """No thread is left that waits for one."""
+    """No thread is left that waits for a stream."""
     client = make(address)
     streams: list[Stream] = [client.route() for _ in range(5)]
     for stream in streams:
@@ -318,7 +318,7 @@ def test_closing_a_client_closes_its_streams(make: Callable[[str], Client], addr
 
 
 def test_a_client_of_many_calls_stays_small(client: Client) -> None:
-    """Streams that ended long ago are forgotten; open ones are not."""
+    """Streams that ended long ago are forgotten; open ones are kept."""
     with client.route() as kept:
         for _ in range(300):
             with client.list("name", 1) as stream:

@@ -1,18 +1,24 @@
-"""What the documentation says is true: its examples run, its options exist, its links lead somewhere."""
+"""The documentation is true: its examples run, its options and its links exist, its numbers are right."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_grpcstream import conformance
 from pytest_grpcstream.requirements.registry import AREAS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+COVERAGE = ROOT / "docs" / "coverage.md"
 NAMED_BLOCK = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 OPTION = re.compile(r"--grpcstream-[a-z-]+")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
@@ -42,29 +48,62 @@ def test_every_example_of_a_test_passes(tmp_path: Path, name: str) -> None:
 
 
 @pages
-def test_every_option_that_is_named_exists(page: Path, pytestconfig: pytest.Config) -> None:
-    """An option that a page names is one that pytest knows."""
+def test_every_option_named_exists(page: Path, pytestconfig: pytest.Config) -> None:
+    """Every option that a page names is one that pytest knows."""
     named = set(OPTION.findall(page.read_text(encoding="utf-8")))
     known = {f"--{dest.replace('_', '-')}" for dest in vars(pytestconfig.option) if dest.startswith("grpcstream_")}
     assert named <= known
 
 
 @pages
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_to_a_file_finds_it(page: Path) -> None:
     """A link to another file of the repository finds it."""
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/reference-warnings.md"])
-def test_every_requirement_that_is_named_exists(name: str) -> None:
-    """The requirements that a page names are registered."""
-    assert set(REQUIREMENT.findall((ROOT / name).read_text(encoding="utf-8"))) <= set(registry())
+@pages
+def test_every_requirement_named_exists(page: Path) -> None:
+    """The requirements that a page names are registered, except the candidates that were left out."""
+    _, _, left_out = section("Not a requirement of its own").partition("| --- |")
+    candidates = {line.split("|")[1].strip() for line in left_out.splitlines() if line.startswith("| ")}
+    assert not candidates & set(registry())
+    assert set(REQUIREMENT.findall(page.read_text(encoding="utf-8"))) <= {*registry(), *candidates}
 
 
-def test_the_page_of_what_is_covered_names_every_requirement() -> None:
-    """What the page calls a part of the suite is what the registry holds, and nothing of that is called left out."""
-    text = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
-    inside, outside = text.split("## Not a requirement of its own")
-    assert set(REQUIREMENT.findall(inside)) == set(registry())
-    assert not {line.split("|")[1].strip() for line in outside.splitlines() if line.startswith("| ")} & set(registry())
+def test_the_number_of_candidates_is_right() -> None:
+    """Every candidate of the catalogue is in the suite or is listed with the reason why not."""
+    text = COVERAGE.read_text(encoding="utf-8")
+    added = set(REQUIREMENT.findall(section("Added since")))
+    assert added <= set(registry())
+    listed = [line for line in section("Not a requirement of its own").splitlines() if line.startswith("| ")]
+    head = 2  # the names of the columns and the line below them
+    found = re.search(r"a catalogue of (\d+) candidate requirements", text)
+    assert found is not None
+    assert len(registry()) - len(added) + len(listed) - head == int(found[1])
+
+
+def test_the_stress_requirements_are_listed() -> None:
+    """The page lists the requirements of the tests that run only with -m stress."""
+    marked = set()
+    for info in pkgutil.iter_modules(conformance.__path__):
+        module = importlib.import_module(f"{conformance.__name__}.{info.name}")
+        for one in [one for name, one in vars(module).items() if name.startswith("test_")]:
+            own = [*marks(module), *marks(one)]
+            if any(mark.name == "grpcstream_stress" for mark in own):
+                marked |= {mark.args[0] for mark in own if mark.name == "grpcstream_requirement"}
+    assert set(REQUIREMENT.findall(section("Stress"))) == marked
+
+
+def section(title: str) -> str:
+    """Return a section of docs/coverage.md."""
+    return COVERAGE.read_text(encoding="utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def marks(one: Any) -> Iterator[Any]:
+    """Yield the markers of a module or of a test, those of its parameters included."""
+    for mark in getattr(one, "pytestmark", []):
+        yield mark
+        if mark.name == "parametrize":
+            for value in mark.args[1]:
+                yield from getattr(value, "marks", ())

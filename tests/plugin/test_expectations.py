@@ -9,7 +9,7 @@ import pytest
 
 from plugin.conftest import Judge, Run, Serve
 from plugin.results import cases
-from pytest_grpcstream.verdicts.expectations import read
+from pytest_grpcstream.verdicts.expectation_lists import read
 
 OPTIONS = ("--grpcstream-features=none",)
 Expecting = Callable[..., pytest.RunResult]
@@ -49,7 +49,7 @@ def test_listed_failures_are_expected(expecting: Expecting, pytester: pytest.Pyt
     assert "failed" not in result.parseoutcomes()
     verdicts = {case.verdict for case in cases(pytester.path / "report.xml").values()}
     assert verdicts == {"passed", "warned", "skipped"}
-    result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, but for * expected failure(s)"])
+    result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, except * expected failure(s)"])
 
 
 def test_an_expectation_may_have_a_link_an_explanation_and_a_day(expecting: Expecting) -> None:
@@ -65,7 +65,7 @@ def test_an_expectation_may_have_a_link_an_explanation_and_a_day(expecting: Expe
     [
         (
             entry("ORD-1", "no such reason"),
-            "*ORD-1 changed: it fails for another reason than is listed: ORD-1 *",
+            "*ORD-1 changed: failed for an unexpected reason: ORD-1 *",
         ),
         (
             entry("ORD-1", expires="2001-01-31"),
@@ -107,7 +107,7 @@ def test_an_entry_of_a_requirement_that_holds_is_red_in_a_full_run(
             "expected failure: test_no_such_test (entry 2 of expect.toml) matches no test",
             "expected failure: test_no_such_[*] (entry 3 of expect.toml) matches no test",
             "expected failure: test_nowhere (entry 6 of expect.toml) matches no test",
-            "verdict: NOT conformant: 4 expected failure(s) that did not happen*",
+            "verdict: NOT conformant: 4 stale expected failure(s)*",
         ]
     )
 
@@ -125,16 +125,16 @@ def test_a_part_of_the_suite_does_not_complain_about_the_rest(
     ("text", "told"),
     [
         ("[[expect]\n", "*Cannot read the expected failures in expect.toml: *"),
-        ("a = 1\n", "*expect.toml is no list of expected failures: 'a' is none.*"),
-        ('[[expect]]\nid = "ORD-1"\n', "*Entry 1 of expect.toml: no reason; valid are *"),
-        (entry("ORD-1", "("), "*Entry 1 of expect.toml: the reason is no pattern: *"),
+        ("a = 1\n", "*expect.toml: unknown key 'a'; expected *"),
+        ('[[expect]]\nid = "ORD-1"\n', "*Entry 1 of expect.toml: reason missing; expected *"),
+        (entry("ORD-1", "("), "*Entry 1 of expect.toml: the reason is not a pattern: *"),
         (entry("ORD-1", ".*"), "*Entry 1 of expect.toml: the reason matches any text*"),
         (entry("ORD-1", sometimes="true"), "*Entry 1 of expect.toml: sometimes needs a why or a link*"),
-        (entry("ORD-1", sometimes='"yes"'), "*Entry 1 of expect.toml: sometimes is no truth value*"),
+        (entry("ORD-1", sometimes='"yes"'), "*Entry 1 of expect.toml: sometimes is not a boolean*"),
         (entry("test_list_*"), "*Entry 1 of expect.toml: an id that ends with * needs sometimes = true*"),
         (entry("ORD-1", owner='"me"'), "*Entry 1 of expect.toml: unknown key 'owner'*"),
-        (entry("ORD-1", expires='"soon"'), "*Entry 1 of expect.toml: expires is no date*"),
-        (entry("ORD-1", client='"grpcurl"'), "*Entry 1 of expect.toml: no client 'grpcurl'*"),
+        (entry("ORD-1", expires='"soon"'), "*Entry 1 of expect.toml: expires is not a date*"),
+        (entry("ORD-1", client='"grpcurl"'), "*Entry 1 of expect.toml: unknown client 'grpcurl'*"),
     ],
 )
 def test_a_mistake_in_a_list_ends_the_run_before_it_begins(expecting: Expecting, text: str, told: str) -> None:
@@ -162,7 +162,7 @@ def test_one_entry_may_speak_of_all_tests_that_begin_so(expecting: Expecting, wo
     result = expecting(entry("test_ordering.py::test_*", **RACE), *workers)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert result.parseoutcomes()["passed"] > 0
-    result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, but for * expected failure(s)"])
+    result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, except * expected failure(s)"])
 
 
 @either_way
@@ -172,7 +172,7 @@ def test_an_entry_that_speaks_of_all_tests_holds_for_its_reason_only(
     """A failure that its pattern does not fit is red, and one of another name is not its own."""
     result = expecting(entry("*", "no such reason", **RACE), *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*ORD-1 changed: it fails for another reason than is listed: [*] (entry 1 *"])
+    result.stdout.fnmatch_lines(["*ORD-1 changed: failed for an unexpected reason: [*] (entry 1 *"])
     result = expecting(entry("test_pairing.py::*", **RACE), *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*verdict: NOT conformant: failed: *ORD-1*"])
@@ -255,5 +255,5 @@ def test_no_list_is_written_from_a_part_of_the_suite(judge: Judge, reference: st
     (pytester.path / "written.toml").write_text("# mine\n", encoding="utf-8")
     result = judge(reference, "pairing", options=(WRITE,))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["grpcstream: written.toml was not written: that takes the whole suite, *"])
+    result.stdout.fnmatch_lines(["grpcstream: written.toml was not written: that needs the whole suite, *"])
     assert (pytester.path / "written.toml").read_text(encoding="utf-8") == "# mine\n"

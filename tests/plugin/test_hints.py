@@ -33,7 +33,7 @@ def test_a_mistake_is_named_once(reason: str, word: str) -> None:
     """However many tests fail by it, there is one hint, which says how many do."""
     [hint] = hints([reason, reason, "expected OK; actual: INTERNAL"])
     assert word in hint
-    assert hint.endswith("(2 failures look like that)")
+    assert hint.endswith("(2 failures of this kind)")
 
 
 def test_other_failures_have_no_hint() -> None:

@@ -24,7 +24,7 @@ GRPCIO_WARNED = frozenset(
         *(f"WIRE-{number}" for number in (5, 6, 13, 22, 23, 24)),
     }
 )
-"""What the HTTP/2 stack of grpcio is warned for, whoever writes the servicer: see docs/reference-warnings.md."""
+"""What the HTTP/2 stack of grpcio is warned for, with any servicer: see docs/findings.md."""
 
 AIO_WARNED = frozenset({"CARD-1", "EOF-4"})
 """What grpc.aio is warned for besides: it never calls the handler of a request without messages."""

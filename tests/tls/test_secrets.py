@@ -134,7 +134,7 @@ def test_the_output_of_a_target_hides_the_value(runner: Runner, token: str) -> N
     test = f"{HALF_CLOSE}::test_route_answers_each_request_before_the_next"
     outcome = runner.suite("mortal:StreamService", OPTION, modules=(test,))
     assert outcome.code == 1, outcome.everything
-    assert "expected the target goes on serving after this test" in outcome.stdout
+    assert "expected the target still serves after this test" in outcome.stdout
     assert "the last words: ***" in outcome.stdout
     hidden(token, outcome.stdout)
     hidden(token, outcome.report)

@@ -16,8 +16,7 @@ METADATA = "'key: value' in ASCII, with a lower-case key that neither begins wit
 def test_a_missing_file_is_named(runner: Runner, name: str) -> None:
     """The message has the path, the option and what is valid."""
     runner.suite(NOWHERE, TLS, f"--grpcstream-{name}=missing.pem").refused_setting(
-        f"Invalid {name} 'missing.pem' from the option --grpcstream-{name}; "
-        "valid is the path of a file that can be read"
+        f"Invalid {name} 'missing.pem' from the option --grpcstream-{name}; expected the path of a readable file"
     )
 
 
@@ -26,7 +25,7 @@ def test_a_missing_file_of_the_ini_is_named(runner: Runner) -> None:
     runner.configure(grpcstream_tls="true", grpcstream_ca="missing.pem")
     runner.suite(NOWHERE).refused_setting(
         f"Invalid ca '{runner.folder / 'missing.pem'}' from the ini option grpcstream_ca; "
-        "valid is the path of a file that can be read"
+        "expected the path of a readable file"
     )
 
 
@@ -34,7 +33,7 @@ def test_a_folder_is_no_file(runner: Runner) -> None:
     """A folder where a file belongs is refused like a path that is not there."""
     outcome = runner.suite(NOWHERE, TLS, f"--grpcstream-ca={runner.folder}")
     outcome.refused_setting(
-        f"Invalid ca '{runner.folder}' from the option --grpcstream-ca; valid is the path of a file that can be read"
+        f"Invalid ca '{runner.folder}' from the option --grpcstream-ca; expected the path of a readable file"
     )
 
 
@@ -62,7 +61,7 @@ def test_an_authority_is_a_name(runner: Runner, name: str) -> None:
     """What could not be an authority is refused before it is sent."""
     runner.suite(NOWHERE, f"--grpcstream-authority={name}").refused_setting(
         f"Invalid authority {name!r} from the option --grpcstream-authority; "
-        "valid is a host name, with or without a port"
+        "expected a host name, with or without a port"
     )
 
 
@@ -81,7 +80,7 @@ def test_an_authority_is_a_name(runner: Runner, name: str) -> None:
 def test_bad_metadata_is_refused_without_its_value(runner: Runner, text: str, shown: str) -> None:
     """Only what can be a key is shown: the rest may be a secret that was put in the wrong way."""
     outcome = runner.suite(NOWHERE, f"--grpcstream-metadata={text}")
-    outcome.refused_setting(f"Invalid {shown} from the option --grpcstream-metadata; valid is {METADATA}")
+    outcome.refused_setting(f"Invalid {shown} from the option --grpcstream-metadata; expected {METADATA}")
 
 
 def test_an_unknown_variable_is_named(runner: Runner) -> None:
@@ -105,4 +104,4 @@ def test_the_value_of_a_variable_is_judged(runner: Runner, monkeypatch: pytest.M
     """A variable whose value metadata cannot carry is refused, and neither printed nor cut."""
     monkeypatch.setenv("TOKEN", "line one\nline two")
     outcome = runner.suite(NOWHERE, "--grpcstream-metadata=x-token: $TOKEN")
-    outcome.refused_setting(f"Invalid metadata 'x-token' from the option --grpcstream-metadata; valid is {METADATA}")
+    outcome.refused_setting(f"Invalid metadata 'x-token' from the option --grpcstream-metadata; expected {METADATA}")

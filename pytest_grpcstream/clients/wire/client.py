@@ -1,4 +1,4 @@
-"""The wire client: gRPC over a socket, a plain client until a test asks for more."""
+"""The wire client: gRPC over a socket, a correct client unless a test changes that."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
 from pytest_grpcstream.clients.wire.stream import WireStream
 from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import Metadata, MetadataValue, Point
-from pytest_grpcstream.wire.chunking import Cut, one_each
+from pytest_grpcstream.wire.chunking import Chunking, one_each
+from pytest_grpcstream.wire.dialing import default_authority, server_name
 from pytest_grpcstream.wire.fields import Headers, encode_metadata, request_headers, timeout_text
 from pytest_grpcstream.wire.records import WireTimeline
-from pytest_grpcstream.wire.transport import default_authority, server_name
 
 _OPTIONS: Final = WireOptions()
 
@@ -28,24 +28,24 @@ _OPTIONS: Final = WireOptions()
 class WireClient(Client):
     """A gRPC client on an HTTP/2 connection of its own, without grpcio and asyncio.
 
-    It connects when the first RPC is opened, and again when the connection takes no more streams: after a GOAWAY, when
-    it was lost, or when its identifiers are used up.
+    It connects when the first RPC is opened, and again when the connection accepts no more streams: after a GOAWAY,
+    after its loss, or when its identifiers are used up.
 
     Arguments:
         address: ``host:port``, ``[::1]:port`` or ``unix:path``.
         timeout: seconds that connecting, and one operation on a stream, may take.
-        context: how to speak TLS, see `client_context`; None for plaintext.
+        context: the TLS context, see `client_context`; None for plaintext.
         authority: the ``:authority`` of every request and the name that the server's certificate must have; None for
             the address, ``localhost`` for a unix socket.
         metadata: sent with every RPC. No timeline shows the values, because they may be secret.
         options: how the connection differs from a plain one.
-        cut: how messages are cut into DATA frames.
+        chunking: how messages are split into DATA frames.
         padding: bytes of padding in every DATA frame, None for no PADDED flag.
         capabilities: what the target can do, if it is known.
 
     Attributes:
-        connections: every connection that was made, the newest last.
-        descendants: the clients that `another` made of this one; they are closed with it.
+        connections: every connection of this client, the newest last.
+        descendants: the clients that `fresh` created; they are closed with this one.
     """
 
     kind = "wire"
@@ -59,7 +59,7 @@ class WireClient(Client):
         authority: str | None = None,
         metadata: Iterable[tuple[str, MetadataValue]] = (),
         options: WireOptions = _OPTIONS,
-        cut: Cut = one_each,
+        chunking: Chunking = one_each,
         padding: int | None = None,
         capabilities: Capabilities | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class WireClient(Client):
         self.metadata = Metadata(metadata)
         secret = {name for name, _ in encode_metadata(self.metadata)}
         self.options = dataclasses.replace(options, hidden=secret.union(options.hidden))
-        self.cut = cut
+        self.chunking = chunking
         self.padding = padding
         self.connections: list[Connection] = []
         self.descendants: list[WireClient] = []
@@ -78,7 +78,7 @@ class WireClient(Client):
     # Connections ------------------------------------------------------------------------------------------------
 
     def connect(self) -> Connection:
-        """The connection for the next RPC: the newest one, or a new one if that takes no more streams.
+        """The connection for the next RPC: the newest one, or a new one if that accepts no more streams.
 
         Raises:
             TargetError: nothing listens there, TLS failed or did not select h2, or no SETTINGS came.
@@ -96,7 +96,7 @@ class WireClient(Client):
 
     @property
     def connection(self) -> Connection:
-        """The newest connection, usable or not; the first use makes one."""
+        """The newest connection, usable or not; the first use creates one."""
         return self.connections[-1] if self.connections else self.connect()
 
     @property
@@ -109,10 +109,10 @@ class WireClient(Client):
 
         Arguments:
             options: fields of `WireOptions` that differ, such as ``settings={SettingCode.INITIAL_WINDOW_SIZE: 0}``,
-                or ``cut``, ``padding``, ``timeout``, ``authority``.
+                or ``chunking``, ``padding``, ``timeout``, ``authority``.
         """
         arguments: dict[str, Any] = {
-            name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "cut", "padding")
+            name: options.pop(name, getattr(self, name)) for name in ("timeout", "authority", "chunking", "padding")
         }
         client = type(self)(
             self.address,
@@ -134,7 +134,7 @@ class WireClient(Client):
         metadata: Iterable[tuple[str, MetadataValue]] = (),
         grpc_timeout: str | None = None,
     ) -> Headers:
-        """The request headers that `open` would send: a place to begin for headers of a test's own choice."""
+        """The request headers that `open` would send, for a test to change."""
         return request_headers(
             STREAM_SERVICE.path(method),
             authority=self.authority,
@@ -164,13 +164,13 @@ class WireClient(Client):
             method: ``List``, ``Record``, ``Route`` or a path.
             metadata: pairs of key and value, ``bytes`` for ``-bin`` keys.
             deadline: seconds after which the RPC is over; sent as ``grpc-timeout``, and this client ends it then.
-            grpc_timeout: the text of ``grpc-timeout`` as it is, legal or not; this client does not end the RPC.
-            headers: the request headers in place of all that, exactly as given.
+            grpc_timeout: the text of ``grpc-timeout``, legal or not; this client does not end the RPC.
+            headers: the request headers instead of all that, exactly as given.
             end_stream: whether HEADERS has END_STREAM: a request without a message.
-            hold_window: whether the stream's window is not given back as messages are read.
-            stream_id: an identifier in place of the next odd one.
+            hold_window: whether the stream's window is held, see `WireStream.hold_window`; None for the option.
+            stream_id: an identifier instead of the next odd one.
             shape: how the header block goes on the wire.
-            connection: a connection in place of the newest one, whether it takes streams or not.
+            connection: a connection instead of the newest one, even one that accepts no more streams.
             greeting: whether a Route of a target that is known to speak first is opened up to that response. A test
                 that holds the window shut, or cancels at once, leaves the greeting unread.
 
@@ -189,7 +189,7 @@ class WireClient(Client):
             headers=headers,
             timeout=self.timeout,
             deadline=deadline,
-            cut=self.cut,
+            chunking=self.chunking,
             padding=self.padding,
             stream_id=stream_id,
             end_stream=end_stream,
@@ -199,7 +199,7 @@ class WireClient(Client):
         try:
             stream = begin(connection or self.connect(), anyway=connection is not None)
         except UsedUpError:
-            # A GOAWAY came meanwhile. A server that sends one on each connection at once is not tried for ever.
+            # A GOAWAY came meanwhile. One retry: a server may send one on every connection at once.
             stream = begin(self.connect())
         self._remember(stream)
         if greeting:

@@ -1,4 +1,4 @@
-"""How an RPC ended on the wire, and the status that is made up when the server sent none."""
+"""How an RPC ended on the wire, and the status that this client derives if the server sent none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_grpcstream.wire.frames import error_name
 
 
 class Origin(enum.StrEnum):
-    """Where the status of an RPC comes from. Only the first two are the server's own words."""
+    """Where the status of an RPC comes from. Only the first two are the server's own."""
 
     TRAILERS = "trailers"
     TRAILERS_ONLY = "trailers-only"
@@ -22,7 +22,7 @@ class Origin(enum.StrEnum):
     HTTP_STATUS = "http status"  # the response ended without grpc-status
     CLIENT_CANCEL = "client cancel"
     CLIENT_DEADLINE = "client deadline"
-    CLIENT_REFUSED = "client refused"  # the messages are broken or too large, whatever status came with them
+    CLIENT_REFUSED = "client refused"  # a message is broken or too large, whatever the server's status
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class WireEnded(Ended):
 
     Attributes:
         origin: where ``status`` comes from.
-        server_status: the status that the server sent; None when it sent none or an unreadable one.
-        reset_code: the error code of the server's RST_STREAM when that ended the RPC.
-        http_status: the ``:status`` of the response, None when there were no headers.
+        server_status: the status that the server sent; None if it sent none or an unreadable one.
+        reset_code: the error code of the server's RST_STREAM if that ended the RPC.
+        http_status: the ``:status`` of the response, None if there were no headers.
     """
 
     origin: Origin = Origin.CONNECTION_CLOSED
@@ -43,7 +43,7 @@ class WireEnded(Ended):
 
     @property
     def made_up(self) -> bool:
-        """Whether the status is this client's and not the server's."""
+        """Whether this client derived the status, because the server sent none that counts."""
         return self.origin not in (Origin.TRAILERS, Origin.TRAILERS_ONLY)
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ _OF_HTTP: Final = {
 
 
 def status_of_reset(code: int) -> Status:
-    """The status for a RST_STREAM of the server (gRPC over HTTP2, Errors); a code that is not there is UNKNOWN."""
+    """The status for a RST_STREAM of the server (gRPC over HTTP2, Errors); an unlisted code is UNKNOWN."""
     default = Code.INTERNAL if code <= _DEFINED_BY_GRPC else Code.UNKNOWN
     return Status(_OF_RESET.get(code, default), f"RST_STREAM with {error_name(code)}")
 

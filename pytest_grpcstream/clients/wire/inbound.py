@@ -9,7 +9,6 @@ from pytest_grpcstream.clients.wire.stream_state import StreamState
 from pytest_grpcstream.wire.codes import ErrorCode
 from pytest_grpcstream.wire.frames import (
     ID_MASK,
-    LARGEST_WINDOW,
     Flag,
     FrameType,
     goaway_fields,
@@ -17,90 +16,91 @@ from pytest_grpcstream.wire.frames import (
     setting_pairs,
     type_name,
 )
-from pytest_grpcstream.wire.records import Content, Fields, FrameRecord, shortened
+from pytest_grpcstream.wire.records import Content, Fields, FrameRecord, shorten
 from pytest_grpcstream.wire.rules import Fault, Rule
 
 _DATA: Final = int(FrameType.DATA)
 _DEBUG_KEPT: Final = 256
-_GOAWAYS_KEPT: Final = 100
 _SETTINGS_SHOWN: Final = 20
 
 
 class Inbound:
-    """Takes the frames that a `FrameReader` finds; called under the lock of the connection."""
+    """Takes the frames that a `FrameReader` finds. Every method is called under the lock of the connection."""
 
-    def __init__(self, core: ConnectionState) -> None:
-        self._core = core
+    def __init__(self, state: ConnectionState) -> None:
+        self._state = state
+        # What every DATA frame needs is looked up once.
+        self._window = state.window
+        self._streams = state.streams
+        self._timeline = state.timeline
 
     # Frames of streams ------------------------------------------------------------------------------------------
 
     def on_data(self, stream_id: int, flags: int, data: bytes, start: int, stop: int, at: float) -> None:
-        """Take a DATA frame: both windows, the message it belongs to, and whatever is to be given back."""
-        core = self._core
+        """Take a DATA frame: count it in both windows, hand it to its stream, and give back what is due."""
+        state, window = self._state, self._window
         length = stop - start
-        core.window -= length
-        part = exchange = None
-        window = 0
+        part = stream = None
+        stream_window = 0
         try:
-            if core.window < 0:
-                detail = f"{length} bytes of DATA where {core.window + length} were allowed"
+            if not window.consume(length):
+                detail = f"{length} bytes of DATA where {window.remaining + length} were allowed"
                 raise Fault(Rule.CONNECTION_OVERRUN, ErrorCode.FLOW_CONTROL_ERROR, detail, stream_id)
-            exchange = core.exchanges.get(stream_id) or self._find(stream_id, _DATA)
-            if exchange is not None:
-                if exchange.reset_sent is not None:
-                    self._check_reset(exchange, _DATA)
-                part = exchange.data(flags, data, start, stop, at)
-                window = exchange.window
+            stream = self._streams.get(stream_id) or self._find(stream_id, _DATA)
+            if stream is not None:
+                if stream.reset_sent is not None:
+                    self._check_reset(stream, _DATA)
+                part = stream.take_data(flags, data, start, stop, at)
+                stream_window = stream.window.remaining
         finally:
-            entry = FrameRecord(at, False, _DATA, flags, stream_id, length, window, core.window, part)
-            core.timeline.record(entry)
-            if exchange is not None:
-                exchange.timeline.record(entry)
-        if exchange is not None:
-            if exchange.owed and exchange.owed >= exchange.threshold:
-                core.give_back(exchange)
-            if exchange.reception.ended is not None:
-                core.settle(exchange)
-        core.owed += length
-        if core.owed >= core.given >> 1:
-            core.give_back_connection()
+            entry = FrameRecord(at, False, _DATA, flags, stream_id, length, stream_window, window.remaining, part)
+            self._timeline.record(entry)
+            if stream is not None:
+                stream.timeline.record(entry)
+        if stream is not None:
+            if stream.window.owed >= stream.window.threshold:
+                state.give_back(stream)
+            if stream.response.ended is not None:
+                state.settle(stream)
+        if window.credit(length):
+            state.give_back_connection()
 
     def on_block(
         self, kind: int, flags: int, stream_id: int, length: int, fields: Fields | None, end_stream: bool, at: float
     ) -> None:
         """Take a frame of a header block, and the block when it is complete."""
-        core = self._core
-        kept = None if fields is None else shortened(fields)
+        state = self._state
+        kept = None if fields is None else shorten(fields)
         entry = FrameRecord(at, False, kind, flags, stream_id, length, content=kept)
-        core.record(entry, core.find(stream_id))
-        exchange = core.exchanges.get(stream_id) or self._find(stream_id, kind)
-        if exchange is None or fields is None:
+        state.record(entry, self._streams.find(stream_id))
+        stream = self._find(stream_id, kind)
+        if stream is None or fields is None:
             return
-        if exchange.reset_sent is not None:
-            self._check_reset(exchange, kind)
-        exchange.reception.headers(fields, end_stream, at)
-        core.settle(exchange)
+        if stream.reset_sent is not None:
+            self._check_reset(stream, kind)
+        stream.response.take_headers(fields, end_stream, at)
+        state.settle(stream)
 
     def _find(self, stream_id: int, kind: int) -> StreamState | None:
-        exchange = self._core.find(stream_id)
-        if exchange is None and self._core.is_idle(stream_id):
+        stream = self._streams.find(stream_id)
+        if stream is None and self._streams.is_idle(stream_id):
             raise Fault(Rule.IDLE_STREAM, ErrorCode.PROTOCOL_ERROR, type_name(kind), stream_id)
-        return exchange
+        return stream
 
-    def _check_reset(self, exchange: StreamState, kind: int) -> None:
-        # RFC 9113, section 5.1: what was sent before the server read the RST_STREAM is no fault, and an answer to
-        # something that was sent after it shows that it was read.
-        if self._core.confirmed > exchange.reset_mark and not exchange.server_done:
-            exchange.report(Rule.AFTER_RESET, type_name(kind))
+    def _check_reset(self, stream: StreamState, kind: int) -> None:
+        # RFC 9113, section 5.1: what the server sent before it read the RST_STREAM is not a fault. An answer to
+        # something that was sent after the RST_STREAM proves that it was read.
+        if self._state.barrier.has_passed(stream.reset_mark) and not stream.server_done:
+            stream.report(Rule.AFTER_RESET, type_name(kind))
 
     # Other frames -----------------------------------------------------------------------------------------------
 
     def on_frame(self, kind: int, flags: int, stream_id: int, payload: bytes, at: float) -> None:
         """Take any other frame; types that RFC 9113 does not define are recorded and otherwise ignored."""
         content = self._content(kind, payload)
-        exchange = self._core.find(stream_id) if stream_id else None
+        stream = self._streams.find(stream_id) if stream_id else None
         entry = FrameRecord(at, False, kind, flags, stream_id, len(payload), content=content)
-        self._core.record(entry, exchange)
+        self._state.record(entry, stream)
         if kind == FrameType.RST_STREAM:
             self._on_reset(stream_id, number(payload), at)
         elif kind == FrameType.WINDOW_UPDATE:
@@ -110,7 +110,8 @@ class Inbound:
         elif kind == FrameType.PING:
             self._on_ping(flags, payload, at)
         elif kind == FrameType.GOAWAY:
-            self._on_goaway(payload, at)
+            last, code, debug = goaway_fields(payload)
+            self._state.take_goaway(Goaway(last, code, debug[:_DEBUG_KEPT], at))
 
     @staticmethod
     def _content(kind: int, payload: bytes) -> Content:
@@ -126,85 +127,49 @@ class Inbound:
         return payload[:_DEBUG_KEPT]
 
     def _on_reset(self, stream_id: int, code: int, at: float) -> None:
-        exchange = self._find(stream_id, FrameType.RST_STREAM)
-        if exchange is None:
+        stream = self._find(stream_id, FrameType.RST_STREAM)
+        if stream is None:
             return
-        if exchange.reset_sent is not None and not exchange.server_done:
-            read = self._core.confirmed > exchange.reset_mark
+        if stream.reset_sent is not None and not stream.server_done:
+            read = self._state.barrier.has_passed(stream.reset_mark)
             detail = "the server had read this client's" if read else "it may have crossed this client's"
-            exchange.report(Rule.RST_ANSWERED, detail)
-        passed = exchange.deadline is not None and at >= exchange.deadline
-        exchange.reception.reset(code, at, deadline_passed=passed)
-        self._core.settle(exchange)
+            stream.report(Rule.RST_ANSWERED, detail)
+        passed = stream.deadline is not None and at >= stream.deadline
+        stream.response.take_reset(code, at, deadline_passed=passed)
+        self._state.settle(stream)
 
     def _on_window_update(self, stream_id: int, increment: int) -> None:
-        core = self._core
         if not stream_id:
-            if not increment:
-                raise Fault(Rule.ZERO_INCREMENT, ErrorCode.PROTOCOL_ERROR, "on the connection")
-            core.send_window += increment
-            if core.send_window > LARGEST_WINDOW:
-                detail = f"to {core.send_window} bytes by an increment of {increment}"
-                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCode.FLOW_CONTROL_ERROR, detail)
+            self._on_connection_update(increment)
             return
-        exchange = self._find(stream_id, FrameType.WINDOW_UPDATE)
-        if exchange is None:
+        stream = self._find(stream_id, FrameType.WINDOW_UPDATE)
+        if stream is None:
             return
         if not increment:
-            exchange.report(Rule.ZERO_INCREMENT, "on the stream")
-        exchange.send_window += increment
-        if exchange.send_window > LARGEST_WINDOW:
-            detail = f"to {exchange.send_window} bytes by an increment of {increment}"
-            exchange.send_window = LARGEST_WINDOW
-            exchange.report(Rule.WINDOW_OVERFLOW, detail)
+            stream.report(Rule.ZERO_INCREMENT, "on the stream")
+        if not stream.send_window.open(increment):
+            detail = f"to {stream.send_window.remaining} bytes by an increment of {increment}"
+            stream.send_window.clamp()
+            stream.report(Rule.WINDOW_OVERFLOW, detail)
+
+    def _on_connection_update(self, increment: int) -> None:
+        window = self._state.send_window
+        if not increment:
+            raise Fault(Rule.ZERO_INCREMENT, ErrorCode.PROTOCOL_ERROR, "on the connection")
+        if not window.open(increment):
+            detail = f"to {window.remaining} bytes by an increment of {increment}"
+            raise Fault(Rule.WINDOW_OVERFLOW, ErrorCode.FLOW_CONTROL_ERROR, detail)
 
     def _on_settings(self, flags: int, payload: bytes) -> None:
-        core = self._core
-        if flags & Flag.ACK:
-            if payload:
-                detail = f"{len(payload)} bytes"
-                raise Fault(Rule.SETTINGS_ACK_PAYLOAD, ErrorCode.FRAME_SIZE_ERROR, detail)
-            core.own.acknowledge()
-            if core.settings_marks:
-                core.confirmed = max(core.confirmed, core.settings_marks.popleft())
-            core.rebase()
-            return
-        before = core.server.window
-        core.server.apply(setting_pairs(payload))
-        change = core.server.window - before
-        for exchange in core.exchanges.values() if change else ():
-            exchange.send_window += change
-            if exchange.send_window > LARGEST_WINDOW:
-                detail = f"to {exchange.send_window} bytes on stream {exchange.id} by SETTINGS_INITIAL_WINDOW_SIZE"
-                raise Fault(Rule.WINDOW_OVERFLOW, ErrorCode.FLOW_CONTROL_ERROR, detail, exchange.id)
-        if core.encoder.header_table_size != core.server.table:
-            core.encoder.header_table_size = core.server.table
-        if core.options.acknowledge_settings:
-            self._answer(FrameType.SETTINGS, b"")
+        if not flags & Flag.ACK:
+            self._state.take_settings(setting_pairs(payload))
+        elif payload:
+            raise Fault(Rule.SETTINGS_ACK_PAYLOAD, ErrorCode.FRAME_SIZE_ERROR, f"{len(payload)} bytes")
+        else:
+            self._state.take_settings_ack()
 
     def _on_ping(self, flags: int, payload: bytes, at: float) -> None:
-        core = self._core
-        if not flags & Flag.ACK:
-            if core.options.answer_pings:
-                self._answer(FrameType.PING, payload)
-            return
-        mark = core.pings.pop(payload, None)
-        if mark is not None:
-            core.pongs[payload] = at
-            core.confirmed = max(core.confirmed, mark)
-
-    def _answer(self, kind: int, payload: bytes) -> None:
-        self._core.emit(kind, Flag.ACK, 0, payload, payload or None, answer=True)
-        if self._core.outlet.full:
-            detail = f"{type_name(kind)} frames whose answers it does not read"
-            raise Fault(Rule.FLOOD, ErrorCode.ENHANCE_YOUR_CALM, detail)
-
-    def _on_goaway(self, payload: bytes, at: float) -> None:
-        core = self._core
-        last, code, debug = goaway_fields(payload)
-        if core.goaways and last > core.goaways[-1].last_stream_id:
-            core.report(Rule.GOAWAY_INCREASED, f"from {core.goaways[-1].last_stream_id} to {last}")
-        goaway = Goaway(last, code, debug[:_DEBUG_KEPT], at)
-        core.goaways.append(goaway)
-        del core.goaways[1:-_GOAWAYS_KEPT]
-        core.refuse_above(goaway)
+        if flags & Flag.ACK:
+            self._state.barrier.answer_ping(payload, at)
+        elif self._state.options.answer_pings:
+            self._state.answer(FrameType.PING, payload)

@@ -14,16 +14,16 @@ from typing import Final
 from pytest_grpcstream.clients.wire.ends import Origin
 from pytest_grpcstream.clients.wire.outbound import Outbound
 from pytest_grpcstream.clients.wire.state import ConnectionState
+from pytest_grpcstream.clients.wire.stream_state import StreamState
 from pytest_grpcstream.escape import one_line, printable
 from pytest_grpcstream.values import Code, Status
 from pytest_grpcstream.wire.codes import ErrorCode
 from pytest_grpcstream.wire.frame_reader import FrameReader
-from pytest_grpcstream.wire.frames import FrameType
 from pytest_grpcstream.wire.rules import Fault
 from pytest_grpcstream.wire.transport import Transport
 
 _READS: Final = 16
-"""Reads in a row before the thread looks at anything else."""
+"""Reads in a row before the thread does anything else."""
 
 
 class Waker:
@@ -35,12 +35,12 @@ class Waker:
         self._far.setblocking(False)
 
     def wake(self) -> None:
-        """Let the thread look around."""
-        with contextlib.suppress(OSError):  # full of calls that were not taken yet, or the thread has ended
+        """Wake the thread."""
+        with contextlib.suppress(OSError):  # full of calls that were not taken yet, or closed
             self._far.send(b"!")
 
-    def calm(self) -> None:
-        """Take the calls that have come."""
+    def drain(self) -> None:
+        """Take every call that has come."""
         with contextlib.suppress(BlockingIOError):
             while self._near.recv(4096):
                 pass
@@ -50,7 +50,7 @@ class Waker:
         return self._near.fileno()
 
     def close(self) -> None:
-        """Give the sockets back, once the thread has ended."""
+        """Close the sockets, once the thread has ended."""
         self._near.close()
         self._far.close()
 
@@ -59,13 +59,13 @@ class Loop:
     """Runs one connection in a thread of its own until it is stopped or the connection is lost.
 
     Attributes:
-        crash: what ended the thread if that was a mistake of this client; None otherwise.
+        crash: the exception that ended the thread: a bug of this client; None otherwise.
     """
 
     def __init__(
-        self, core: ConnectionState, transport: Transport, reader: FrameReader, outbound: Outbound, waker: Waker
+        self, state: ConnectionState, transport: Transport, reader: FrameReader, outbound: Outbound, waker: Waker
     ) -> None:
-        self._core = core
+        self._state = state
         self._transport = transport
         self._reader = reader
         self._outbound = outbound
@@ -86,9 +86,10 @@ class Loop:
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def add_deadline(self, when: float, stream_id: int) -> None:
-        """End the RPC on a stream at a time of `time.monotonic`. Called under the lock."""
-        heapq.heappush(self._deadlines, (when, stream_id))
+    def add_deadline(self, stream: StreamState, when: float) -> None:
+        """End the RPC on a stream at a time of `time.monotonic`. Called under the lock of the connection."""
+        stream.deadline = when
+        heapq.heappush(self._deadlines, (when, stream.id))
         if self._deadlines[0][0] == when:
             self._waker.wake()
 
@@ -98,21 +99,23 @@ class Loop:
                 selector.register(self._waker, selectors.EVENT_READ)
                 events = selectors.EVENT_READ
                 selector.register(self._transport, events)
-                while not self._stopping and self._core.closed is None:
-                    with self._core.changed:
-                        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._core.outlet.waiting else 0)
+                while not self._stopping and self._state.closed is None:
+                    with self._state.changed:
+                        wanted = selectors.EVENT_READ
+                        if self._state.send_buffer.waiting:
+                            wanted |= selectors.EVENT_WRITE
                         pause = self._pause()
                     if wanted != events:
                         selector.modify(self._transport, wanted)
                         events = wanted
-                    self._turn(selector.select(pause))
-            with self._core.changed:
-                if self._core.closed is not None:  # RFC 9113, section 5.4.1: the TCP connection must be closed too
+                    self._handle(selector.select(pause))
+            with self._state.changed:
+                if self._state.closed is not None:  # RFC 9113, section 5.4.1: the TCP connection must be closed too
                     self._transport.drop()
         except BaseException as error:
             self.crash = error
-            with self._core.changed:
-                self._core.lose(f"this client failed: {one_line(repr(error))}", by_server=False)
+            with self._state.changed:
+                self._state.lose(f"this client failed: {one_line(repr(error))}", by_server=False)
             raise
 
     def _pause(self) -> float | None:
@@ -120,10 +123,10 @@ class Loop:
             return None
         return max(0.0, self._deadlines[0][0] - time.monotonic())
 
-    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+    def _handle(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, mask in ready:
             if key.fileobj is self._waker:
-                self._waker.calm()
+                self._waker.drain()
                 continue
             if mask & selectors.EVENT_WRITE:
                 self._send()
@@ -133,10 +136,10 @@ class Loop:
             self._expire()
 
     def _send(self) -> None:
-        with self._core.changed:
-            self._core.outlet.flush()
+        with self._state.changed:
+            self._state.send_buffer.flush()
             self._outbound.pump_all()
-            self._core.changed.notify_all()
+            self._state.changed.notify_all()
 
     # Receiving --------------------------------------------------------------------------------------------------
 
@@ -144,7 +147,7 @@ class Loop:
         tls = self._transport.tls is not None
         for _ in range(_READS):
             # Only TLS needs the lock here: its reading and writing share state.
-            with self._core.changed if tls else contextlib.nullcontext():
+            with self._state.changed if tls else contextlib.nullcontext():
                 try:
                     chunk = self._transport.recv()
                 except OSError as error:
@@ -156,66 +159,64 @@ class Loop:
                 self._lose("the server closed the connection")
                 return
             self._take(chunk)
-            self._core.changed.give_way()
-            if self._core.closed is not None or (not tls and len(chunk) < 4096):
+            self._state.changed.give_way()
+            if self._state.closed is not None or (not tls and len(chunk) < 4096):
                 return
 
     def _take(self, chunk: bytes) -> None:
-        core = self._core
+        state = self._state
         at = time.monotonic()
-        with core.changed:
-            core.byte_log.add(False, chunk, at)
-            core.outlet.cork()
+        with state.changed:
+            state.byte_log.add(False, chunk, at)
+            state.send_buffer.cork()
             try:
                 self._reader.feed(chunk, at)
                 self._outbound.pump_all()
             except Fault as fault:
                 self._give_up(fault, chunk)
             finally:
-                core.outlet.uncork()
-                # The buffer was full while it was held back; what it had no room for would wait for ever otherwise.
+                state.send_buffer.uncork()
+                # The corked buffer was full; what it had no room for would otherwise wait for ever.
                 self._outbound.pump_all()
-                core.changed.notify_all()
+                state.changed.notify_all()
 
     def _give_up(self, fault: Fault, chunk: bytes) -> None:
-        core = self._core
-        exchange = core.find(fault.stream_id) if fault.stream_id else None
-        if exchange is None:
-            core.report(fault.rule, fault.detail, fault.stream_id)
+        state = self._state
+        stream = state.streams.find(fault.stream_id) if fault.stream_id else None
+        if stream is None:
+            state.report(fault.rule, fault.detail, fault.stream_id)
         else:
-            exchange.report(fault.rule, fault.detail)
-        debug = fault.rule.words.encode()
-        payload = bytes(4) + int(fault.code).to_bytes(4, "big") + debug
-        core.emit(FrameType.GOAWAY, 0, 0, payload, (0, int(fault.code), debug))
-        core.outlet.flush(force=True)
-        core.lose(_speaks(chunk) or f"this client closed it: {one_line(str(fault))}", by_server=False)
+            stream.report(fault.rule, fault.detail)
+        state.send_goaway(fault.code, debug=fault.rule.words.encode())
+        state.send_buffer.flush(force=True)
+        state.lose(_other_protocol(chunk) or f"this client closed it: {one_line(str(fault))}", by_server=False)
 
     def _lose(self, reason: str) -> None:
-        with self._core.changed:
+        with self._state.changed:
             if self._reader.unfinished:
                 reason += f" in the middle of a frame, after {self._reader.unfinished} bytes of it"
-            self._core.lose(reason, by_server=True)
+            self._state.lose(reason, by_server=True)
 
     # Deadlines --------------------------------------------------------------------------------------------------
 
     def _expire(self) -> None:
-        with self._core.changed:
+        with self._state.changed:
             now = time.monotonic()
             while self._deadlines and self._deadlines[0][0] <= now:
                 _, stream_id = heapq.heappop(self._deadlines)
-                exchange = self._core.exchanges.get(stream_id)
-                if exchange is None or exchange.reception.ended is not None:
+                stream = self._state.streams.get(stream_id)
+                if stream is None or stream.response.ended is not None:
                     continue
                 # gRPC over HTTP2, Client Cancellation: an expired deadline is a cancellation by the client.
                 status = Status(Code.DEADLINE_EXCEEDED, "the deadline passed")
-                exchange.reception.stop(status, Origin.CLIENT_DEADLINE, now)
-                if not exchange.over:
-                    self._core.reset(exchange, ErrorCode.CANCEL)
-                self._core.changed.notify_all()
+                stream.response.stop(status, Origin.CLIENT_DEADLINE, now)
+                if not stream.over:
+                    self._state.reset(stream, ErrorCode.CANCEL)
+                self._state.changed.notify_all()
 
 
-def _speaks(chunk: bytes) -> str:
-    """What a server speaks that does not speak HTTP/2, as far as the bytes with the first fault tell."""
+def _other_protocol(chunk: bytes) -> str:
+    """The protocol of a server that does not speak HTTP/2, as far as the bytes with the first fault show it."""
     if chunk.startswith(b"HTTP/1."):
         return f"the server speaks HTTP/1: it answered {printable(chunk.splitlines()[0])}"
     if chunk[:1] in (b"\x15", b"\x16") and chunk[1:2] == b"\x03":  # an alert or a handshake record

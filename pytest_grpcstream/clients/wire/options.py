@@ -1,4 +1,4 @@
-"""What a wire connection does differently from a plain peer."""
+"""How a wire connection differs from a plain one."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class WireOptions:
 
     Attributes:
         settings: the first SETTINGS frame. A mapping without ENABLE_PUSH gets it with the value 0, because this client
-            takes no pushed streams; pairs go out exactly as given, for a test to which order or repetition matters.
+            accepts no pushed streams; pairs are sent exactly as given, for tests where order or repetition matters.
         preface: the bytes before that frame.
-        connection_window: bytes that the server may send on the whole connection; what exceeds the 65,535 of RFC 9113
-            is given by a WINDOW_UPDATE right behind the SETTINGS.
-        hold_windows: whether neither the connection nor its streams give back what was read, see `open_window`.
+        connection_window: bytes that the server may send on the whole connection; a WINDOW_UPDATE right after SETTINGS
+            adds what exceeds the 65,535 of RFC 9113.
+        hold_windows: whether WINDOW_UPDATE is sent only by `open_window` and `release_window`.
         await_settings: whether connecting waits for the server's SETTINGS.
         acknowledge_settings: whether the server's SETTINGS are acknowledged.
         answer_pings: whether the server's PINGs are answered.
         require_alpn: whether a TLS server must select ``h2`` by ALPN.
-        enforce_deadlines: whether this client ends an RPC whose deadline passed; without it only the server does.
+        enforce_deadlines: whether this client ends an RPC whose deadline passed; otherwise only the server does.
         obey_stream_limit: whether opening a stream waits for the server's SETTINGS_MAX_CONCURRENT_STREAMS.
-        buffer: bytes of the largest message that is taken, and of unread messages that one stream may hold.
+        buffer: bytes of the largest message that is accepted, and of unread messages that one stream may hold.
         byte_log: bytes of each direction that `Connection.byte_log` keeps.
         on_bytes: called with every chunk that is sent or received.
-        hidden: names of fields whose values no timeline shows; they are sent as never to be indexed.
+        hidden: names of fields whose values no timeline shows; they are sent as never-indexed fields.
     """
 
     settings: SettingPairs = NO_PUSH

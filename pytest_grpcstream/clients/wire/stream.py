@@ -1,8 +1,7 @@
-"""A stream over the wire client: the common stream interface, and control over every frame of it."""
+"""A stream of the wire client: the common stream interface, and control over every frame."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
@@ -10,24 +9,24 @@ from typing import Final
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.clients.wire.connection import Connection
 from pytest_grpcstream.clients.wire.ends import Origin, WireEnded
+from pytest_grpcstream.clients.wire.framing import framed
 from pytest_grpcstream.clients.wire.outbound import PLAIN, Shape
-from pytest_grpcstream.clients.wire.response import OVERHEAD, Response
+from pytest_grpcstream.clients.wire.response import Response
 from pytest_grpcstream.clients.wire.stream_state import Piece
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.service import STREAM_SERVICE
-from pytest_grpcstream.values import Code, Ended, Metadata, Point, Received, Status
-from pytest_grpcstream.wire.chunking import Cut, joined, one_each
+from pytest_grpcstream.values import Ended, Metadata, Point, Received
+from pytest_grpcstream.wire.chunking import Chunking, joined, one_each
 from pytest_grpcstream.wire.codes import ErrorCode
 from pytest_grpcstream.wire.fields import Headers
-from pytest_grpcstream.wire.frames import FrameType, error_name
-from pytest_grpcstream.wire.length_prefixed import framed
+from pytest_grpcstream.wire.frames import error_name
 from pytest_grpcstream.wire.records import FrameRecord, WireTimeline
 from pytest_grpcstream.wire.rules import Violations
 
 _PACK: Final = 64
-"""Requests that `WireStream.send_all` puts into one frame."""
+"""Requests in one frame of `WireStream.send_all`."""
 _BY_SERVER: Final = (Origin.GOAWAY, Origin.RST_STREAM, Origin.CONNECTION_CLOSED)
-"""Ends of an RPC that a server gives it which has not taken it."""
+"""How a server may end an RPC that it has not processed."""
 
 
 class WireStream(Stream):
@@ -35,17 +34,17 @@ class WireStream(Stream):
 
     Arguments:
         connection: the connection to open it on.
-        path: the path of the RPC, for the timeline; what is sent is in ``headers``.
+        path: the path of the RPC, for the timeline; the path that is sent is in ``headers``.
         headers: the request headers, legal or not.
         timeout: seconds that one operation may take.
         deadline: seconds after which this client ends the RPC.
-        cut: how the messages that are sent are cut into DATA frames.
+        chunking: how messages are split into DATA frames.
         padding: bytes of padding in every DATA frame, None for no PADDED flag.
-        anyway: whether a connection that takes no more streams will do, too.
+        anyway: whether a connection that accepts no more streams is used, too.
 
     Attributes:
         connection: the connection.
-        cut: as above; a test may change it at any time.
+        chunking: as above; a test may change it at any time.
         padding: likewise.
     """
 
@@ -59,7 +58,7 @@ class WireStream(Stream):
         *,
         timeout: float,
         deadline: float | None = None,
-        cut: Cut = one_each,
+        chunking: Chunking = one_each,
         padding: int | None = None,
         stream_id: int | None = None,
         end_stream: bool = False,
@@ -70,9 +69,9 @@ class WireStream(Stream):
         super().__init__(path, timeout=timeout)
         self.timeline = WireTimeline(connection.options.hidden)
         self.connection = connection
-        self.cut = cut
+        self.chunking = chunking
         self.padding = padding
-        self._exchange = connection.open(
+        opened = connection.open(
             headers,
             self.timeline,
             deadline=deadline,
@@ -82,47 +81,49 @@ class WireStream(Stream):
             shape=shape,
             anyway=anyway,
         )
-        self._reception = self._exchange.reception
-        self._core = connection.core
-        self._outbound = connection.outbound
+        self._state = opened.connection
+        self._outbound = opened.outbound
+        self._stream = opened.state
+        self._response = self._stream.response
         self._half_closed = end_stream
+        self._credit = 0  # bytes that were read and not yet given back; only the reading thread touches it
 
     # What is known ----------------------------------------------------------------------------------------------
 
     @property
     def stream_id(self) -> int:
         """The stream identifier."""
-        return self._exchange.id
+        return self._stream.id
 
     @property
     def ended(self) -> WireEnded | None:
-        """How the RPC ended on the wire, as soon as that is known: responses before it may be unread."""
-        return self._reception.ended
+        """How the RPC ended on the wire, as soon as that is known, even while responses are unread."""
+        return self._response.ended
 
     @property
     def origin(self) -> Origin | None:
         """Where the status comes from, None while the RPC has not ended."""
-        return None if self._reception.ended is None else self._reception.ended.origin
+        return None if self._response.ended is None else self._response.ended.origin
 
     @property
     def not_processed(self) -> str | None:
-        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+        """The GOAWAY of a graceful shutdown by which the server did not process this RPC, in words, or None.
 
-        That is a stream above the last one of a GOAWAY with NO_ERROR, or refused after it, on which nothing came (RFC
-        9113, sections 6.8 and 8.7). A connection on which no stream at all was taken is none that ended in peace.
+        The stream is above the last one of a GOAWAY with NO_ERROR, or was refused after it, and nothing came on it (RFC
+        9113, sections 6.8 and 8.7). A server that processed no stream at all did not shut down gracefully.
         """
         ended = self.ended
-        peaceful = [one for one in self.connection.goaways if one.code == ErrorCode.NO_ERROR]
-        if ended is None or ended.origin not in _BY_SERVER or self.response.headers is not None or not peaceful:
+        graceful = [one for one in self.connection.goaways if one.code == ErrorCode.NO_ERROR]
+        if ended is None or ended.origin not in _BY_SERVER or self.response.headers is not None or not graceful:
             return None
-        goaway = peaceful[-1]
+        goaway = graceful[-1]
         above = self.stream_id > goaway.last_stream_id >= 1
         return str(goaway) if above or ended.reset_code == ErrorCode.REFUSED_STREAM else None
 
     @property
     def response(self) -> Response:
-        """What the server has sent on the stream up to now, as it came."""
-        return self._reception.response
+        """What the server has sent on the stream so far."""
+        return self._response.raw
 
     @property
     def frames(self) -> tuple[FrameRecord, ...]:
@@ -132,83 +133,68 @@ class WireStream(Stream):
     @property
     def violations(self) -> Violations:
         """The rules that the server broke on this stream."""
-        return self._exchange.violations
+        return self._stream.violations
 
     @property
     def window(self) -> int:
         """Bytes of DATA that the server may still send on the stream."""
-        return self._exchange.window
+        return self._stream.window.remaining
 
     @property
     def send_window(self) -> int:
         """Bytes of DATA that this client may still send on the stream."""
-        return self._exchange.send_window
+        return self._stream.send_window.remaining
 
     # The stream interface ---------------------------------------------------------------------------------------
 
     def _write(self, message: bytes, timeout: float) -> bool | None:
-        return self._put([framed(message)], self.cut, end_stream=False, timeout=timeout)
+        return self._put([framed(message)], self.chunking, end_stream=False, timeout=timeout)
 
-    def _put(self, messages: Sequence[bytes], cut: Cut, *, end_stream: bool, timeout: float) -> bool | None:
-        pieces = [Piece(payload, self.padding) for payload in cut(messages)]
+    def _put(self, messages: Sequence[bytes], chunking: Chunking, *, end_stream: bool, timeout: float) -> bool | None:
+        pieces = [Piece(payload, self.padding) for payload in chunking(messages)]
         if end_stream:
             pieces = pieces or [Piece(padding=self.padding)]
             pieces[-1].end_stream = True
-        return self._send_pieces(pieces, timeout)
-
-    def _send_pieces(self, pieces: Sequence[Piece], timeout: float) -> bool | None:
-        core, exchange = self._core, self._exchange
-        with core.changed:
-            if self._reception.ended is not None:
-                return False
-            self._outbound.queue(exchange, pieces)
-            # The end of the RPC clears what waits; a time limit leaves it in its place, to go as the windows open.
-            if not core.changed.wait_for(lambda: not exchange.outgoing, timeout):
-                return None
-        return all(piece.sent == len(piece.payload) for piece in pieces)
+        return self._outbound.send(self._stream, pieces, timeout)
 
     def _half_close(self) -> None:
-        core, exchange = self._core, self._exchange
-        with core.changed:
-            if core.closed is None and not exchange.over and not exchange.end_sent:
-                self._outbound.queue(exchange, [Piece(padding=self.padding, end_stream=True)])
+        with self._state.changed:
+            if self._state.closed is None and not self._stream.over and not self._stream.end_sent:
+                self._outbound.queue(self._stream, [Piece(padding=self.padding, end_stream=True)])
 
     def _read(self, timeout: float) -> Received | Ended | None:
-        reception = self._reception
-        if not reception.unread and not self._wait_for_message(timeout):
-            return None
-        try:
-            received, credit = reception.unread.popleft()
-        except IndexError:
+        response = self._response
+        taken = response.take_message()
+        if taken is None:
+            if not self._wait_for_message(timeout):
+                return None
+            taken = response.take_message()
+        if taken is None:
             self._give_back()
-            return reception.ended
-        reception.taken += len(received.message) + OVERHEAD
-        exchange = self._exchange
-        exchange.read += credit
-        if exchange.read >= exchange.threshold:
+            return response.ended
+        received, credit = taken
+        self._credit += credit
+        if self._credit >= self._stream.window.threshold:
             self._give_back()
         return received
 
     def _wait_for_message(self, timeout: float) -> bool:
-        core, exchange, reception = self._core, self._exchange, self._reception
-        with core.changed:
-            if reception.unread or reception.ended is not None:
+        state, stream, response = self._state, self._stream, self._response
+        with state.changed:
+            if response.has_unread or response.ended is not None:
                 return True
-            # Whoever waits wants all of the next message, even if it is larger than the window.
-            exchange.waiting = True
-            exchange.give_early()
+            stream.begin_wait()
             self._give_back()
             try:
-                return core.changed.wait_for(lambda: bool(reception.unread) or reception.ended is not None, timeout)
+                return state.changed.wait_for(lambda: response.has_unread or response.ended is not None, timeout)
             finally:
-                exchange.waiting = False
+                stream.end_wait()
 
     def _give_back(self) -> None:
-        exchange = self._exchange
-        with self._core.changed:
-            exchange.owed += exchange.read
-            exchange.read = 0
-            self._core.give_back(exchange)
+        with self._state.changed:
+            self._stream.window.credit(self._credit)
+            self._credit = 0
+            self._state.give_back(self._stream)
 
     def _finish(self, ended: Ended) -> None:
         self._ended = ended
@@ -216,89 +202,75 @@ class WireStream(Stream):
         self.timeline.add("local" if made_up else "server", "end", str(ended), at=ended.at)
 
     def _await_headers(self, timeout: float) -> Metadata | None:
-        core, reception = self._core, self._reception
-        with core.changed:
-            core.changed.wait_for(lambda: reception.initial_metadata is not None, timeout)
-            return reception.initial_metadata
+        state, response = self._state, self._response
+        with state.changed:
+            state.changed.wait_for(lambda: response.initial_metadata is not None, timeout)
+            return response.initial_metadata
 
     def _cancel(self) -> None:
-        core, exchange = self._core, self._exchange
-        with core.changed:
-            if core.closed is None and not exchange.over and not exchange.server_done:
-                core.reset(exchange, ErrorCode.CANCEL)
-            self._stop("cancelled by this client")
-
-    def _stop(self, why: str) -> None:
-        core = self._core
-        with core.changed:
-            self._reception.stop(Status(Code.CANCELLED, why), Origin.CLIENT_CANCEL, time.monotonic())
-            if self.origin is Origin.CLIENT_CANCEL:
-                self._reception.unread.clear()
-            core.changed.notify_all()
+        state, stream = self._state, self._stream
+        with state.changed:
+            if state.closed is None and not stream.over and not stream.server_done:
+                state.reset(stream, ErrorCode.CANCEL)
+            state.stop(stream, "cancelled by this client")
 
     def _release(self) -> None:
-        core, exchange = self._core, self._exchange
-        with core.changed:
-            if core.closed is None and not exchange.over:
-                # gRPC over HTTP2, Early Server Closure: what the server ended before the half-close is reset.
-                core.reset(exchange, ErrorCode.NO_ERROR)
-            self._reception.unread.clear()
-            core.forget(exchange)
-            core.changed.notify_all()
+        with self._state.changed:
+            self._state.leave(self._stream)
 
     # Sending ----------------------------------------------------------------------------------------------------
 
     def send_all(self, points: Iterable[Point]) -> bool:
-        """Send many requests, packed into DATA frames as a library's buffer does whose writes outrun the socket.
+        """Send many requests, several in each DATA frame, as a library does whose writes outrun the socket.
 
-        A server may take thousands of small frames that nobody has read yet for an attack (RFC 9113, section 10.5).
+        A server may treat thousands of small unread frames as an attack (RFC 9113, section 10.5).
         """
         rest = iter(points)
         packs = iter(lambda: list(islice(rest, _PACK)), [])
         return all(self.send_together(pack, joined) for pack in packs)
 
     def send_last(self, name: str | Point | None, value: int = 0) -> bool:
-        """Send a request whose last DATA frame has END_STREAM: it is the half-close too. Otherwise like `send`."""
+        """Send a request whose last DATA frame has END_STREAM and so half-closes. Otherwise like `send`."""
         point = Point(name, value) if isinstance(name, str) and not isinstance(name, Point) else name
         return self.send_together([point], end_stream=True)
 
     def send_together(
-        self, messages: Iterable[Point | bytes | None], cut: Cut | None = None, *, end_stream: bool = False
+        self, messages: Iterable[Point | bytes | None], chunking: Chunking | None = None, *, end_stream: bool = False
     ) -> bool:
-        """Send several requests that are cut into DATA frames as if they were one.
+        """Send several requests, split into DATA frames together.
 
         Arguments:
             messages: points, None for requests without ``pt``, or serialized bytes.
-            cut: how, None for the stream's own cut.
+            chunking: how, None for the stream's own chunking.
             end_stream: whether the last frame has END_STREAM.
 
         Returns False, and sends nothing, when the RPC has ended.
 
         Raises:
-            OperationTimeout: the server does not take them; the rest goes when its window opens.
+            OperationTimeout: flow control does not let all of them go in time; the rest goes when it does.
             ValueError: this side was half-closed before.
         """
         plain = [one if isinstance(one, bytes) else STREAM_SERVICE.encode(one) for one in messages]
         prefixed = [framed(one) for one in plain]
-        sent = self._checked(prefixed, cut or self.cut, end_stream, f"{len(plain)} messages")
+        sent = self._send_checked(prefixed, chunking or self.chunking, end_stream, f"{len(plain)} messages")
         if sent:
             self.sent += len(plain)
         return sent
 
-    def write(self, data: bytes, cut: Cut | None = None, *, end_stream: bool = False) -> bool:
-        """Send bytes of the message stream as they are, prefixes included: a part of a message, or nonsense.
+    def write(self, data: bytes, chunking: Chunking | None = None, *, end_stream: bool = False) -> bool:
+        """Send bytes of the message stream unchanged: a part of a message with its prefix, or garbage.
 
-        Otherwise like `send_together`; `framed` makes the prefixes.
+        Otherwise like `send_together`; `framed` adds the prefix to a message.
         """
-        return self._checked([data] if data else [], cut or self.cut, end_stream, f"{len(data)} bytes")
+        return self._send_checked([data] if data else [], chunking or self.chunking, end_stream, f"{len(data)} bytes")
 
-    def _checked(self, messages: Sequence[bytes], cut: Cut, end_stream: bool, what: str) -> bool:
+    def _send_checked(self, messages: Sequence[bytes], chunking: Chunking, end_stream: bool, what: str) -> bool:
         if self._half_closed:
-            raise ValueError("this side of the stream is half-closed; data() sends a frame all the same")
-        taken = self._put(messages, cut, end_stream=end_stream, timeout=self.timeout)
+            raise ValueError("this side of the stream is half-closed; data() sends a frame regardless")
+        taken = self._put(messages, chunking, end_stream=end_stream, timeout=self.timeout)
         self._half_closed = end_stream or self._half_closed
         if taken is None:
-            self.timeline.add("local", "timeout", f"{what} were not taken within {self.timeout:g} s")
+            self.timeline.add("local", "timeout", f"{what} not sent within {self.timeout:g} s")
             raise OperationTimeout(
                 f"the server takes {what} within {self.timeout:g} s",
                 f"its windows are {self.send_window} bytes for the stream and {self.connection.send_window} in all",
@@ -311,78 +283,75 @@ class WireStream(Stream):
         return taken
 
     def data(self, payload: bytes = b"", *, end_stream: bool = False, padding: int | None = None) -> None:
-        """Send one DATA frame now, exactly as given: no prefix, no window, no state of the stream is looked at."""
-        with self._core.changed:
-            self._outbound.send_data(self._exchange, payload, padding, end_stream=end_stream)
+        """Send one DATA frame now, exactly as given, regardless of windows and of the state of the stream."""
+        with self._state.changed:
+            self._outbound.send_data(self._stream, payload, padding, end_stream=end_stream)
 
     def send_headers(self, fields: Headers, *, end_stream: bool = False, shape: Shape = PLAIN) -> None:
         """Send one more header block on the stream now, exactly as given."""
-        with self._core.changed:
-            self._outbound.send_headers(self._exchange, fields, end_stream=end_stream, shape=shape)
+        with self._state.changed:
+            self._outbound.send_headers(self._stream, fields, end_stream=end_stream, shape=shape)
 
     def close_send_by_trailers(self, fields: Headers) -> None:
         """Half-close by trailers, which gRPC clients never do but HTTP/2 allows (RFC 9113, section 8.1)."""
         if not self._half_closed:
             self._half_closed = True
-            with self._core.changed:
-                self._outbound.queue(self._exchange, [Piece(headers=fields)])
+            with self._state.changed:
+                self._outbound.queue(self._stream, [Piece(headers=fields)])
             self.timeline.add("client", "half-close", "by trailers")
 
     def reset(self, code: int = ErrorCode.CANCEL) -> None:
-        """Send RST_STREAM with any code now; for this client the RPC is cancelled unless it has ended."""
+        """Send RST_STREAM with any code now; unless the RPC has ended, this client treats it as cancelled."""
         self.timeline.add("client", "reset", error_name(code))
-        with self._core.changed:
-            self._core.reset(self._exchange, code)
-            self._stop(f"reset by this client with {error_name(code)}")
+        with self._state.changed:
+            self._state.reset(self._stream, code)
+            self._state.stop(self._stream, f"reset by this client with {error_name(code)}")
 
     # Windows ----------------------------------------------------------------------------------------------------
 
     def hold_window(self) -> None:
-        """Give nothing back of the stream's window from now on, whatever is read; what has been given stays."""
-        with self._core.changed:
-            self._exchange.holding = True
+        """Send no WINDOW_UPDATE for the stream from now on, whatever is read; the current window stays."""
+        with self._state.changed:
+            self._stream.window.hold()
 
     def open_window(self, count: int) -> None:
         """Open the stream's window by ``count`` bytes, whether it is held or not."""
-        core, exchange = self._core, self._exchange
-        with core.changed:
-            exchange.window += count
-            exchange.given += count
-            core.emit(FrameType.WINDOW_UPDATE, 0, exchange.id, count.to_bytes(4, "big"), count)
+        with self._state.changed:
+            self._state.open_window(count, self._stream)
 
     def release_window(self) -> None:
-        """Give back what is read again, also what was read while the window was held."""
-        with self._core.changed:
-            self._exchange.holding = False
+        """Give back what is read again, including what was read while the window was held."""
+        with self._state.changed:
+            self._stream.window.release()
             self._give_back()
 
     # Waiting ----------------------------------------------------------------------------------------------------
 
     def await_end(self, timeout: float | None = None) -> WireEnded:
-        """Wait until the RPC has ended on the wire, without reading its responses; its windows stay as they are.
+        """Wait until the RPC has ended on the wire, without reading its responses or opening its windows.
 
         Raises:
             OperationTimeout: it did not end in time.
         """
-        reception = self._reception
-        self.connection.wait(lambda: reception.ended is not None, self._limit(timeout))
-        if reception.ended is None:
+        response = self._response
+        self.connection.wait(lambda: response.ended is not None, self._limit(timeout))
+        if response.ended is None:
             limit = self._limit(timeout)
             self.timeline.add("local", "timeout", f"no end within {limit:g} s")
             raise OperationTimeout(f"the end of the stream within {limit:g} s", "the stream is still open", self)
-        return reception.ended
+        return response.ended
 
     def await_reset(self, timeout: float | None = None) -> int | None:
-        """The error code of the server's RST_STREAM, also of one after the end; None when none came in time."""
+        """The error code of the server's RST_STREAM, even of one after the end; None if none came in time."""
         response = self.response
         self.connection.wait(lambda: response.reset_code is not None, self._limit(timeout))
         return response.reset_code
 
     def await_bytes(self, count: int, timeout: float | None = None) -> int:
-        """Wait until flow control has counted ``count`` bytes of DATA in all, or the end; return how many it has."""
+        """Wait for ``count`` bytes of DATA in all, as flow control counts, or for the end; return how many came."""
         response = self.response
-        done = self._exchange
-        self.connection.wait(lambda: response.flow_bytes >= count or done.server_done, self._limit(timeout))
+        stream = self._stream
+        self.connection.wait(lambda: response.flow_bytes >= count or stream.server_done, self._limit(timeout))
         return response.flow_bytes
 
     def await_frame(self, kind: int, timeout: float | None = None) -> FrameRecord | None:
@@ -395,7 +364,7 @@ class WireStream(Stream):
         return newest()
 
     def watch(self, seconds: float) -> tuple[FrameRecord, ...]:
-        """Let time pass and return the frames that the server sent on the stream in it."""
+        """Wait and return the frames that the server sent on the stream meanwhile."""
         return tuple(one for one in self.connection.watch(seconds) if one.stream_id == self.stream_id)
 
     def _limit(self, timeout: float | None) -> float:

@@ -1,1 +1,1 @@
-"""Tests of the wire client: as a peer of two independent servers, and of servers that mean no good."""
+"""Tests of the wire client against two independent gRPC stacks and against hostile servers."""

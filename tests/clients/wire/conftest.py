@@ -18,14 +18,14 @@ def stack(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture(scope="session")
 def grpcio_address() -> Iterator[str]:
-    """The address of the service on grpcio alone, where one stack is enough."""
+    """The address of the service on grpcio, where one stack is enough."""
     with grpcio_server() as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def grpclib_address() -> Iterator[str]:
-    """The address of the service on grpclib alone, whose HTTP/2 is the library h2."""
+    """The address of the service on grpclib, whose HTTP/2 is h2."""
     with grpclib_server() as address:
         yield address
 

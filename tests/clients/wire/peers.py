@@ -1,4 +1,4 @@
-"""Servers that are nothing but a script over a socket: they do exactly what a test tells them, right or wrong."""
+"""Servers scripted over a socket: they do exactly what a test says, right or wrong."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeAlias
 from hpack import Decoder, Encoder
 
 from clients.wire.services import response
+from pytest_grpcstream.clients.wire import framed
 from pytest_grpcstream.wire.frames import HEADER, PREFACE, Flag, FrameType, frame, settings_payload
-from pytest_grpcstream.wire.length_prefixed import framed
 
 HEADERS: list[tuple[str, str]] = [(":status", "200"), ("content-type", "application/grpc")]
 OK: list[tuple[str, str]] = [("grpc-status", "0")]
@@ -61,7 +61,7 @@ class Peer:
         return taken
 
     def chunk(self) -> bytes:
-        """The bytes that have come behind the last frame that was read, or the next ones."""
+        """The bytes that came after the last frame that was read, or the next ones."""
         taken, self._buffer = self._buffer or self.socket.recv(65536), b""
         return taken
 
@@ -73,7 +73,7 @@ class Peer:
         return got
 
     def until(self, wanted: Callable[[Frame], bool]) -> Frame:
-        """Read up to the first frame that is wanted."""
+        """Read up to the first frame that satisfies a predicate."""
         while True:
             got = self.read()
             if wanted(got):
@@ -85,7 +85,7 @@ class Peer:
         return self.until(lambda one: one.kind == kind and (not answered or bool(one.flags & Flag.ACK) == ack))
 
     def until_closed(self) -> bytes:
-        """Read until the client closes the connection; the bytes that came up to then."""
+        """Read until the client closes the connection and return the bytes that came."""
         got = self._buffer
         self._buffer = b""
         with contextlib.suppress(ConnectionError):
@@ -122,7 +122,7 @@ class Peer:
         self.send(FrameType.DATA, Flag.END_STREAM if end_stream else 0, stream_id, payload)
 
     def answer(self, stream_id: int, count: int = 1) -> None:
-        """Send a whole good response with some messages."""
+        """Send a complete correct response with some messages."""
         self.headers(stream_id, HEADERS)
         for number in range(count):
             self.message(stream_id, "m", number)
@@ -137,9 +137,9 @@ def scripted(*scripts: Script, path: Path | None = None) -> Iterator[str]:
     """A server whose first connection runs the first script, and so on; the last one serves all that follow.
 
     Arguments:
-        path: a unix socket to listen at in place of a port; the kernel holds less for it than for TCP.
+        path: a unix socket to listen on instead of a port; the kernel buffers less for it than for TCP.
 
-    A script that fails fails the test, unless it failed because the client went away.
+    A script that fails fails the test, unless it failed because the client disconnected.
     """
     listener = socket.socket(socket.AF_INET if path is None else socket.AF_UNIX)
     listener.bind(("127.0.0.1", 0) if path is None else str(path))
@@ -190,12 +190,12 @@ def scripted(*scripts: Script, path: Path | None = None) -> Iterator[str]:
 
 
 def hold(peer: Peer) -> None:
-    """Read whatever the client sends until it goes away."""
+    """Read what the client sends until it disconnects."""
     peer.until_closed()
 
 
 class Recorder:
-    """A script that reads a request to its end, remembers its frames, and answers it."""
+    """A script that reads a request to its end, records its frames, and answers it."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []

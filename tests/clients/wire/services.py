@@ -1,4 +1,4 @@
-"""A StreamService on two independent gRPC stacks, grpcio and grpclib, whose requests say what it is to do.
+"""A StreamService on two independent gRPC stacks, grpcio and grpclib, controlled by its requests.
 
 List answers ``pt{name, value}`` with ``value`` responses of that name, numbered from 0; a negative value makes it end
 with that status code after one response, the name as its message. Record answers with the number of requests and the
@@ -70,7 +70,7 @@ def grpcio_server(
     threads: int = 64,
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] | None = None,
 ) -> Iterator[str]:
-    """The service, or one of other methods, on grpcio; gives the address to connect to."""
+    """The service, or one with other methods, on grpcio; yields its address."""
     server = grpc.server(
         futures.ThreadPoolExecutor(threads),
         options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)],
@@ -138,7 +138,7 @@ async def _echo_grpclib(event: RecvRequest) -> None:
 
 @contextlib.contextmanager
 def grpclib_server(context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The service on grpclib, in an event loop of its own; gives the address to connect to."""
+    """The service on grpclib, in an event loop of its own; yields its address."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="grpclib-server")
     thread.start()

@@ -19,7 +19,7 @@ BATCH = 500
 
 
 def _stream_many(peer: Peer) -> None:
-    """Send many small messages, each in a frame of its own, as the windows allow."""
+    """Send many small messages, one in each frame, as the windows allow."""
     stream_id = peer.accept()
     peer.headers(stream_id, HEADERS)
     windows = {0: 65_535, stream_id: 65_535}
@@ -36,7 +36,7 @@ def _stream_many(peer: Peer) -> None:
 
 
 def test_a_long_stream_is_read_in_flat_memory(connected: Connect) -> None:
-    """Thousands of messages leave nothing behind but the events that a timeline keeps."""
+    """Of thousands of messages only the events that a timeline keeps remain."""
     with scripted(_stream_many) as address:
         client = connected(address, byte_log=0)
         with client.list("x", 1) as stream:
@@ -54,7 +54,7 @@ def test_a_long_stream_is_read_in_flat_memory(connected: Connect) -> None:
 
 
 def test_windows_are_given_back_by_halves(connected: Connect) -> None:
-    """One WINDOW_UPDATE is sent for half a window of what was read, not for every message."""
+    """One WINDOW_UPDATE is sent for each half of a window that was read, not for every message."""
     with scripted(_stream_many) as address:
         client = connected(address, byte_log=1 << 22)
         with client.list("x", 1) as stream:

@@ -18,7 +18,7 @@ Connect = Callable[..., WireClient]
 
 
 def test_list_reads_every_response_and_the_status(client: WireClient) -> None:
-    """A List brings its responses in order, then EOF, and the status is the server's own."""
+    """A List yields its responses in order, then EOF, and the status is the server's own."""
     with client.list("point", 3) as stream:
         assert stream.collect() == [("point", 0), ("point", 1), ("point", 2)]
         assert stream.recv() is EOF
@@ -76,7 +76,7 @@ def test_many_streams_interleave_on_one_connection(client: WireClient) -> None:
     assert not client.connection.violations
 
 
-def test_an_error_comes_after_the_responses_before_it(client: WireClient) -> None:
+def test_an_error_comes_after_the_responses(client: WireClient) -> None:
     """A status other than OK is raised once every response is read; its message is percent-decoded."""
     text = "\t\nwhite space\r\nand Unicode BMP ☺ and non-BMP 😈, 100%\t\n"
     with client.list(text, -Code.NOT_FOUND) as stream:
@@ -88,7 +88,7 @@ def test_an_error_comes_after_the_responses_before_it(client: WireClient) -> Non
 
 
 def test_metadata_goes_both_ways(client: WireClient) -> None:
-    """ASCII and binary metadata come back as they were sent, the one initial, the other trailing."""
+    """ASCII and binary metadata come back as sent, as initial and as trailing metadata."""
     binary = bytes(range(256))
     with client.open("Route", metadata=[("X-Initial", "a value"), ("x-trailing-bin", binary)]) as stream:
         assert ("x-initial", "a value") in stream.headers()
@@ -110,14 +110,14 @@ def test_illegal_metadata_is_refused_before_anything_is_sent(client: WireClient,
 
 
 def test_an_unknown_method_is_unimplemented(client: WireClient) -> None:
-    """A trailers-only response is told as what it is."""
+    """The origin of its status is trailers-only."""
     with client.open("/proto.StreamService/Nope") as stream:
         stream.close_send()
         assert stream.end().code == Code.UNIMPLEMENTED
         assert stream.origin is Origin.TRAILERS_ONLY
 
 
-def test_cancel_resets_the_stream_and_is_told_as_made_up(client: WireClient) -> None:
+def test_cancel_resets_the_stream_with_a_made_up_status(client: WireClient) -> None:
     """Cancelling sends RST_STREAM with CANCEL; the status is this client's own."""
     with client.route() as stream:
         stream.send("one", 1)
@@ -135,8 +135,8 @@ def test_cancel_resets_the_stream_and_is_told_as_made_up(client: WireClient) -> 
     assert not client.connection.violations
 
 
-def test_a_deadline_is_sent_and_enforced_by_this_client(client: WireClient) -> None:
-    """When the deadline passes the RPC ends on this side, whatever the server does."""
+def test_a_deadline_is_sent_and_enforced_by_the_client(client: WireClient) -> None:
+    """When the deadline passes, the RPC ends on the client's side, whatever the server does."""
     began = time.monotonic()
     with client.open("Route", deadline=0.2) as stream:
         assert stream.end(timeout=3).code == Code.DEADLINE_EXCEEDED
@@ -146,7 +146,7 @@ def test_a_deadline_is_sent_and_enforced_by_this_client(client: WireClient) -> N
 
 
 def test_without_enforcement_only_the_server_ends_an_expired_rpc(client: WireClient) -> None:
-    """With a grpc-timeout alone this client stays silent, so that the end is the server's."""
+    """With a grpc-timeout alone the client does not end the RPC, so that the end is the server's."""
     with client.open("Route", grpc_timeout="200m") as stream:
         ended = stream.await_end(3)
         assert ended.origin in (Origin.TRAILERS, Origin.TRAILERS_ONLY, Origin.RST_STREAM)
@@ -154,8 +154,8 @@ def test_without_enforcement_only_the_server_ends_an_expired_rpc(client: WireCli
         assert not [one for one in stream.frames if one.sent and one.name == "RST_STREAM"]
 
 
-def test_an_operation_that_waits_too_long_says_so_and_leaves_the_stream_usable(client: WireClient) -> None:
-    """A receive with nothing to receive ends by its time limit; the stream goes on."""
+def test_a_timeout_leaves_the_stream_usable(client: WireClient) -> None:
+    """A receive without a response times out; the stream goes on."""
     with client.route() as stream:
         began = time.monotonic()
         with pytest.raises(OperationTimeout, match=r"within 0\.1 s"):
@@ -165,8 +165,8 @@ def test_an_operation_that_waits_too_long_says_so_and_leaves_the_stream_usable(c
         assert stream.recv() == ("now", 0)
 
 
-def test_close_and_recv_wants_exactly_one_response(client: WireClient) -> None:
-    """Two responses where one belongs are an error of cardinality."""
+def test_close_and_recv_requires_exactly_one_response(client: WireClient) -> None:
+    """Two responses instead of one are a cardinality error."""
     with client.route() as stream:
         stream.send("one", 0)
         stream.send("two", 0)
@@ -174,8 +174,8 @@ def test_close_and_recv_wants_exactly_one_response(client: WireClient) -> None:
             stream.close_and_recv()
 
 
-def test_leaving_a_stream_gives_its_place_back(stack: tuple[str, str], connected: Connect) -> None:
-    """A stream that is left open is cancelled, one that ended is forgotten: thousands fit on a connection."""
+def test_leaving_a_stream_frees_its_slot(stack: tuple[str, str], connected: Connect) -> None:
+    """A stream that is left open is cancelled, one that ended is forgotten: a connection carries thousands."""
     client = connected(stack[1])
     for number in range(300):
         with client.route() as stream:
@@ -214,7 +214,7 @@ def test_one_thread_sends_while_another_receives(client: WireClient) -> None:
 
 
 def test_a_stalled_stream_does_not_stall_others(client: WireClient) -> None:
-    """While nobody reads one stream, whose window is full, another one on the same connection goes on."""
+    """While one stream is unread and its window exhausted, another on the same connection goes on."""
     with client.list("x" * 1000, 1000) as stalled:
         assert stalled.await_bytes(60_000) >= 60_000
         for _ in range(2):
@@ -237,8 +237,8 @@ def test_unread_responses_keep_the_window_shut(client: WireClient) -> None:
         assert len(stream.collect()) == 140
 
 
-def test_unix_sockets_and_ipv6_are_addresses_too(tmp_path: Path) -> None:
-    """A unix socket and an IPv6 address are connected to like any other."""
+def test_unix_sockets_and_ipv6_are_supported(tmp_path: Path) -> None:
+    """The client connects to a unix socket and to an IPv6 address."""
     with grpcio_server(f"unix:{tmp_path}/s") as address, WireClient(address) as client:
         assert client.list("u", 1).collect() == [("u", 0)]
     with grpcio_server("[::1]:0") as address, WireClient(address) as client:
@@ -246,20 +246,20 @@ def test_unix_sockets_and_ipv6_are_addresses_too(tmp_path: Path) -> None:
 
 
 def test_nothing_listening_is_one_clear_error(tmp_path: Path) -> None:
-    """Where nobody listens, connecting says so."""
-    with WireClient(f"unix:{tmp_path}/nobody") as client, pytest.raises(TargetError, match="nothing answers at unix:"):
+    """Connecting to an address where no server listens raises TargetError."""
+    with WireClient(f"unix:{tmp_path}/none") as client, pytest.raises(TargetError, match="nothing answers at unix:"):
         client.route()
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "host:port", "[::1]:"])
-def test_an_address_that_is_none_is_one_clear_error(address: str) -> None:
-    """What is no address is told so, with the forms that are."""
-    with WireClient(address) as client, pytest.raises(TargetError, match="is no address: use host:port"):
+def test_a_malformed_address_is_one_clear_error(address: str) -> None:
+    """The error names the forms that are valid."""
+    with WireClient(address) as client, pytest.raises(TargetError, match="is not an address: use host:port"):
         client.connect()
 
 
 def test_two_clients_have_connections_of_their_own(grpcio_address: str, connected: Connect) -> None:
-    """`fresh` makes another client with another connection and other options, and leaves the first as it is."""
+    """`fresh` creates a client with another connection and other options, and leaves the first one unchanged."""
     first = connected(grpcio_address)
     first.connect()
     second = first.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 1000}, timeout=2.0)

@@ -1,4 +1,4 @@
-"""The end of a connection in every way there is, and targets that do not speak HTTP/2 at all."""
+"""Every way in which a connection ends, and targets that do not speak HTTP/2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Connect = Callable[..., WireClient]
 
 
 class _Witness:
-    """A script that remembers how the client's side of TCP ended, and the bytes before that."""
+    """A script that records how the client's side of TCP ended, and the bytes before that."""
 
     def __init__(self) -> None:
         self.saw = ""
@@ -32,7 +32,7 @@ class _Witness:
         """Serve one connection."""
         peer.greet()
         peer.until_kind(FrameType.HEADERS)
-        peer.send(0xBE)  # a type that nobody answers: it only tells the test that HEADERS have come
+        peer.send(0xBE)  # an unknown type, which is ignored: it shows the test that HEADERS have come
         try:
             while data := peer.socket.recv(65536):
                 self.bytes += data
@@ -43,8 +43,8 @@ class _Witness:
 
 
 @pytest.mark.parametrize(("way", "sees"), [("drop", "FIN"), ("reset", "RST"), ("close", "FIN")])
-def test_a_connection_ends_by_fin_by_rst_or_politely(connected: Connect, way: str, sees: str) -> None:
-    """`drop` sends a FIN alone, `reset` a RST, `close` a GOAWAY before the FIN; every RPC on it ends."""
+def test_a_connection_ends_by_fin_by_rst_or_by_goaway(connected: Connect, way: str, sees: str) -> None:
+    """`drop` sends only a FIN, `reset` a RST, `close` a GOAWAY before the FIN; every RPC on it ends."""
     witness = _Witness()
     with scripted(witness) as address:
         stream = connected(address).route()
@@ -59,8 +59,8 @@ def test_a_connection_ends_by_fin_by_rst_or_politely(connected: Connect, way: st
     assert (witness.bytes[3:4] == bytes([FrameType.GOAWAY])) == (way == "close")
 
 
-def test_a_fin_stays_a_fin_when_something_is_unread() -> None:
-    """Closing a socket with unread bytes would send a RST alone, so the FIN goes out before."""
+def test_drop_sends_a_fin_even_with_unread_bytes() -> None:
+    """Closing a socket with unread bytes sends a RST, so the FIN is sent before."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         near = socket.create_connection(listener.getsockname())
         far, _ = listener.accept()
@@ -74,7 +74,7 @@ def test_a_fin_stays_a_fin_when_something_is_unread() -> None:
 
 
 def test_a_half_closed_tcp_connection_can_still_be_read(connected: Connect) -> None:
-    """After `shut_write` the server sees the end of TCP, and what it sends then is still read."""
+    """After `shut_write` the server sees the FIN, and what it sends then is still read."""
     seen: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -85,7 +85,7 @@ def test_a_half_closed_tcp_connection_can_still_be_read(connected: Connect) -> N
     with scripted(script) as address:
         client = connected(address)
         with client.list("x", 3) as stream:
-            stream.connection.wait(lambda: stream.connection.acknowledged_settings)
+            assert stream.connection.await_settings_ack()
             stream.connection.shut_write()
             assert len(stream.collect()) == 3
             assert stream.status is not None
@@ -111,7 +111,7 @@ def test_close_ends_the_thread_and_may_be_called_twice(grpcio_address: str, twic
 
 
 def test_nothing_is_sent_on_a_closed_connection(grpcio_address: str, connected: Connect) -> None:
-    """Whatever a test does with streams and connections that are gone, it is no error and does nothing."""
+    """Operations on closed streams and connections do nothing and raise nothing."""
     client = connected(grpcio_address)
     stream = client.route()
     connection = client.connection
@@ -132,8 +132,8 @@ def test_nothing_is_sent_on_a_closed_connection(grpcio_address: str, connected: 
     assert client.list("new", 1).collect() == [("new", 0)]
 
 
-def test_when_the_server_closes_every_rpc_ends(connected: Connect) -> None:
-    """A FIN of the server ends open RPCs with UNAVAILABLE; what came before is still read."""
+def test_a_fin_of_the_server_ends_every_rpc(connected: Connect) -> None:
+    """Open RPCs end with UNAVAILABLE; responses that came before are still read."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -150,8 +150,8 @@ def test_when_the_server_closes_every_rpc_ends(connected: Connect) -> None:
         assert closed.reason == "the server closed the connection"
 
 
-def test_when_the_server_resets_tcp_it_is_told(connected: Connect) -> None:
-    """A RST of the server is told apart from a FIN."""
+def test_a_reset_of_tcp_is_reported(connected: Connect) -> None:
+    """A RST of the server is distinguished from a FIN."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -161,8 +161,8 @@ def test_when_the_server_resets_tcp_it_is_told(connected: Connect) -> None:
         assert "the server reset the connection" in stream.await_end().status.message
 
 
-def test_a_connection_lost_in_the_middle_of_a_frame_is_told(connected: Connect) -> None:
-    """The reason says that a frame was cut off."""
+def test_a_connection_lost_in_the_middle_of_a_frame_is_reported(connected: Connect) -> None:
+    """The reason says that a frame was truncated."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -188,7 +188,7 @@ def test_a_connection_lost_in_the_middle_of_a_frame_is_told(connected: Connect) 
     ],
 )
 def test_a_server_that_does_not_speak_http2_is_one_clear_error(connected: Connect, answer: bytes, verdict: str) -> None:
-    """Connecting tells what the server answered instead of its SETTINGS, and leaves nothing behind."""
+    """The error says what the server answered instead of SETTINGS, and nothing is left behind."""
 
     def script(peer: Peer) -> None:
         peer.socket.recv(1024)
@@ -201,8 +201,8 @@ def test_a_server_that_does_not_speak_http2_is_one_clear_error(connected: Connec
         assert client.connections == []
 
 
-def test_a_server_that_says_nothing_is_one_clear_error(connected: Connect) -> None:
-    """A connection that is accepted and then silent ends by the time limit."""
+def test_a_silent_server_is_one_clear_error(connected: Connect) -> None:
+    """A server that accepts the connection and sends nothing is reported after the time limit."""
     with scripted(hold) as address:
         client = connected(address, timeout=0.2)
         began = time.monotonic()
@@ -211,8 +211,8 @@ def test_a_server_that_says_nothing_is_one_clear_error(connected: Connect) -> No
         assert time.monotonic() - began < 2
 
 
-def test_a_test_may_go_on_without_the_servers_settings(connected: Connect) -> None:
-    """With ``await_settings`` off the connection is there at once, whatever the server does."""
+def test_await_settings_may_be_turned_off(connected: Connect) -> None:
+    """Without ``await_settings`` the connection is usable at once, whatever the server sends."""
     with scripted(hold) as address:
         client = connected(address, await_settings=False)
         with client.route() as stream:

@@ -1,4 +1,4 @@
-"""The connection itself: PING, SETTINGS, GOAWAY, and the server's limit of streams."""
+"""The connection itself: PING, SETTINGS, GOAWAY, and SETTINGS_MAX_CONCURRENT_STREAMS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Connect = Callable[..., WireClient]
 
 
 def answer_one(peer: Peer) -> None:
-    """Take one call, answer it, and stay."""
+    """Answer one call and keep the connection open."""
     peer.answer(peer.accept())
     hold(peer)
 
@@ -25,7 +25,7 @@ def answer_one(peer: Peer) -> None:
 
 
 def test_a_ping_is_answered_and_timed(client: WireClient) -> None:
-    """A PING comes back from both stacks, also while a stream is open."""
+    """Both stacks answer a PING, even while a stream is open."""
     with client.route() as stream:
         stream.send("a", 1)
         stream.recv()
@@ -34,8 +34,8 @@ def test_a_ping_is_answered_and_timed(client: WireClient) -> None:
         assert 0 <= seconds < 2
 
 
-def test_an_unanswered_ping_is_none(connected: Connect) -> None:
-    """When no answer comes in time the PING tells so and nothing else happens."""
+def test_an_unanswered_ping_returns_none(connected: Connect) -> None:
+    """The PING times out, and nothing else happens."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -72,8 +72,8 @@ def test_the_servers_pings_and_settings_are_answered(connected: Connect) -> None
     ]
 
 
-def test_a_test_may_leave_them_unanswered(connected: Connect) -> None:
-    """With the options off neither PING nor SETTINGS is acknowledged."""
+def test_pings_and_settings_may_be_left_unanswered(connected: Connect) -> None:
+    """Without the options neither PING nor SETTINGS is acknowledged."""
     seen: list[Frame] = []
 
     def script(peer: Peer) -> None:
@@ -89,8 +89,8 @@ def test_a_test_may_leave_them_unanswered(connected: Connect) -> None:
     assert [one.payload for one in seen] == [b"mine----"]
 
 
-def test_the_preface_and_the_first_settings_are_of_choice(connected: Connect) -> None:
-    """Order, repetition and unknown identifiers of the first SETTINGS go out as given; the preface too."""
+def test_the_preface_and_the_first_settings_can_be_chosen(connected: Connect) -> None:
+    """Order, repetitions and unknown identifiers of the first SETTINGS are sent as given; so is the preface."""
     raw: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -118,8 +118,8 @@ def test_settings_may_change_in_the_middle_of_streams(client: WireClient) -> Non
     assert not client.connection.violations
 
 
-def test_what_the_server_set_is_known(connected: Connect) -> None:
-    """The settings of the server are there to be looked at."""
+def test_settings_of_the_server_are_known(connected: Connect) -> None:
+    """`server_settings` maps codes to values."""
 
     def script(peer: Peer) -> None:
         peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 7), (0x99, 1)])
@@ -130,7 +130,7 @@ def test_what_the_server_set_is_known(connected: Connect) -> None:
         assert settings == {SettingCode.MAX_CONCURRENT_STREAMS: 7, 0x99: 1}
 
 
-def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
+def test_opening_a_stream_waits_for_a_free_slot(connected: Connect) -> None:
     """SETTINGS_MAX_CONCURRENT_STREAMS is obeyed: the third stream is opened when one of two has ended."""
 
     def script(peer: Peer) -> None:
@@ -154,8 +154,8 @@ def test_opening_a_stream_waits_for_a_free_place(connected: Connect) -> None:
             assert stream.end().ok
 
 
-def test_a_server_that_allows_no_stream_is_not_excused(connected: Connect) -> None:
-    """Few streams are a choice; none at all serves nobody."""
+def test_a_server_that_allows_no_stream_gets_no_allowance(connected: Connect) -> None:
+    """A low limit is a choice; a limit of 0 allows no call."""
 
     def script(peer: Peer) -> None:
         peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 0)])
@@ -170,7 +170,7 @@ def test_a_server_that_allows_no_stream_is_not_excused(connected: Connect) -> No
 
 
 def test_a_test_may_open_more_streams_than_allowed(connected: Connect) -> None:
-    """Without obedience every stream is opened at once."""
+    """Without ``obey_stream_limit`` every stream is opened at once."""
 
     def script(peer: Peer) -> None:
         peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 1)])
@@ -204,8 +204,8 @@ def test_a_goaway_of_this_client_does_not_end_its_streams(grpcio_address: str, c
         assert stream.recv() is EOF
 
 
-def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connect) -> None:
-    """GOAWAY ends the streams it excludes with UNAVAILABLE; a new RPC gets a new connection."""
+def test_a_goaway_ends_the_streams_that_it_excludes(connected: Connect) -> None:
+    """They end with UNAVAILABLE, earlier ones go on, and a new RPC gets a new connection."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -235,8 +235,8 @@ def test_streams_behind_a_goaway_end_and_those_before_it_go_on(connected: Connec
         assert len(client.connections) == 2
 
 
-def test_a_stream_may_be_opened_on_a_connection_that_takes_none(connected: Connect) -> None:
-    """A test that wants to see what a server does with a stream after its GOAWAY names the connection."""
+def test_a_stream_may_be_opened_after_a_goaway(connected: Connect) -> None:
+    """A test that names the connection can send a server a stream after its GOAWAY."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -253,13 +253,13 @@ def test_a_stream_may_be_opened_on_a_connection_that_takes_none(connected: Conne
             assert stream.end().ok
 
 
-def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(connected: Connect) -> None:
-    """Another thread may read a GOAWAY between the choice of a connection and the opening of a stream on it."""
+def test_a_goaway_while_a_stream_is_opened_leads_to_a_new_connection(connected: Connect) -> None:
+    """A GOAWAY may come after a connection was chosen and before the stream is opened on it."""
 
     def script(peer: Peer) -> None:
         peer.greet([(SettingCode.MAX_CONCURRENT_STREAMS, 1)])
         peer.until(lambda one: one.stream_id == 1)
-        time.sleep(0.3)  # by then the client has chosen this connection, and waits for room on it
+        time.sleep(0.3)  # by then the client has chosen this connection and waits for a slot on it
         peer.send(FrameType.GOAWAY, payload=(1).to_bytes(4, "big") + bytes(4))
         hold(peer)
 
@@ -277,8 +277,8 @@ def test_a_goaway_that_comes_while_a_stream_is_opened_leads_to_a_new_connection(
 @pytest.mark.parametrize(
     ("last", "code"), [(0, ErrorCode.NO_ERROR), (1, ErrorCode.PROTOCOL_ERROR)], ids=["nothing taken", "error"]
 )
-def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int, code: int) -> None:
-    """A server that takes no call at all, or finds fault with the client, has not ended the connection in peace."""
+def test_other_goaways_are_not_a_graceful_shutdown(connected: Connect, last: int, code: int) -> None:
+    """A server that processes no call, or sends an error code, did not shut down gracefully."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -294,7 +294,7 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
 
 
 @pytest.mark.parametrize(
-    ("resets", "code", "enhance_your_calm"),
+    ("resets", "code", "throttled"),
     [
         (MANY_RESETS, ErrorCode.ENHANCE_YOUR_CALM, True),
         (MANY_RESETS - 1, ErrorCode.ENHANCE_YOUR_CALM, False),
@@ -302,8 +302,8 @@ def test_a_call_is_not_withdrawn_by_another_goaway(connected: Connect, last: int
     ],
     ids=["many resets", "few resets", "another code"],
 )
-def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: int, enhance_your_calm: bool) -> None:
-    """RFC 9113, section 10.5: ENHANCE_YOUR_CALM behind many resets is the server's choice, and any other end is not."""
+def test_many_resets_lead_to_enhance_your_calm(connected: Connect, resets: int, code: int, throttled: bool) -> None:
+    """RFC 9113, section 10.5: ENHANCE_YOUR_CALM after many resets is the server's choice; another end is not."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -317,5 +317,5 @@ def test_many_resets_may_alarm_a_server(connected: Connect, resets: int, code: i
             for _ in range(resets):
                 storm.route().reset()
             assert storm.connection.wait(lambda: bool(storm.connection.goaways))
-            assert (client.enhance_your_calm() is not None) == enhance_your_calm
+            assert (client.enhance_your_calm() is not None) == throttled
             assert client.enhance_your_calm() == storm.enhance_your_calm()

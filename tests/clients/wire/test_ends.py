@@ -1,4 +1,4 @@
-"""How an RPC ended: the server's own status, or one that this client made up, and from what."""
+"""How an RPC ended: the server's own status, or one that the client made up, and from what."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Fields = Sequence[tuple[str, str]]
 
 
 def ended_by(connect: Connect, act: Callable[[Peer, int], None], **options: object) -> WireEnded:
-    """How a List ends when the server does this after the request."""
+    """How a List ends if the server does this after the request."""
 
     def script(peer: Peer) -> None:
         act(peer, peer.accept())
@@ -35,8 +35,8 @@ def _only(fields: Fields) -> Callable[[Peer, int], None]:
     return lambda peer, stream_id: peer.headers(stream_id, fields, end_stream=True)
 
 
-def test_trailers_are_the_servers_own_word(connected: Connect) -> None:
-    """A status in trailers is not made up, and the metadata of both blocks is kept apart."""
+def test_a_status_in_trailers_is_the_servers(connected: Connect) -> None:
+    """It is not made up, and initial and trailing metadata are kept apart."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, [*HEADERS, ("a", "1")])
@@ -50,7 +50,7 @@ def test_trailers_are_the_servers_own_word(connected: Connect) -> None:
     assert ended.http_status == 200
 
 
-def test_trailers_only_is_told_apart(connected: Connect) -> None:
+def test_trailers_only_is_recognized(connected: Connect) -> None:
     """A single HEADERS frame with the status is trailers-only; its metadata is trailing."""
     ended = ended_by(connected, _only([*HEADERS, ("grpc-status", "12"), ("c", "3")]))
     assert (ended.origin, ended.status.code, ended.made_up) == (Origin.TRAILERS_ONLY, 12, False)
@@ -70,8 +70,8 @@ def test_trailers_only_is_told_apart(connected: Connect) -> None:
         (0xDEADBEEF, Code.UNKNOWN),
     ],
 )
-def test_a_reset_is_mapped_as_grpc_says(connected: Connect, code: int, status: Code) -> None:
-    """RST_STREAM without a status before it makes one up by the table of gRPC over HTTP2, Errors."""
+def test_a_reset_is_mapped_by_grpcs_table(connected: Connect, code: int, status: Code) -> None:
+    """RST_STREAM before a status leads to the one that gRPC over HTTP2, Errors, lists."""
     ended = ended_by(connected, lambda peer, stream_id: peer.send(3, 0, stream_id, int(code).to_bytes(4, "big")))
     assert (ended.status.code, ended.origin, ended.reset_code) == (status, Origin.RST_STREAM, code)
     assert ended.made_up
@@ -80,15 +80,15 @@ def test_a_reset_is_mapped_as_grpc_says(connected: Connect, code: int, status: C
 
 @pytest.mark.parametrize(("passed", "code"), [(True, Code.DEADLINE_EXCEEDED), (False, Code.CANCELLED)])
 def test_a_reset_after_the_deadline_is_an_expired_deadline(passed: bool, code: Code) -> None:
-    """CANCEL of a server that was faster than this client's own clock is DEADLINE_EXCEEDED, and still made up."""
-    reception = ResponseState(lambda *_: None, frozenset(), 1000)
-    reception.reset(ErrorCode.CANCEL, 1.0, deadline_passed=passed)
-    assert reception.ended is not None
-    assert (reception.ended.status.code, reception.ended.origin) == (code, Origin.RST_STREAM)
+    """A server's CANCEL at the deadline is DEADLINE_EXCEEDED, and still made up."""
+    response = ResponseState(lambda *_: None, frozenset(), 1000)
+    response.take_reset(ErrorCode.CANCEL, 1.0, deadline_passed=passed)
+    assert response.ended is not None
+    assert (response.ended.status.code, response.ended.origin) == (code, Origin.RST_STREAM)
 
 
 def test_an_expired_deadline_resets_the_stream(connected: Connect) -> None:
-    """The server is told by RST_STREAM with CANCEL, and what it answers is seen."""
+    """The client sends RST_STREAM with CANCEL and records what the server answers."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -104,7 +104,7 @@ def test_an_expired_deadline_resets_the_stream(connected: Connect) -> None:
 
 
 def test_a_reset_after_the_end_changes_nothing(connected: Connect) -> None:
-    """RST_STREAM behind complete trailers is seen, and the response is not discarded (RFC 9113, section 8.1)."""
+    """RST_STREAM after trailers is recorded, and the response is not discarded (RFC 9113, section 8.1)."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -138,7 +138,7 @@ def test_a_reset_after_the_end_changes_nothing(connected: Connect) -> None:
     ],
 )
 def test_an_http_status_without_grpc_status_is_mapped(connected: Connect, http_status: int, code: int) -> None:
-    """A response that is not gRPC makes a status up by http-grpc-status-mapping.md, and shows its beginning."""
+    """A response that is not gRPC is mapped by http-grpc-status-mapping.md, and the status shows its beginning."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, [(":status", str(http_status)), ("content-type", "text/html")])
@@ -149,8 +149,8 @@ def test_an_http_status_without_grpc_status_is_mapped(connected: Connect, http_s
     assert "<h1>sorry\\x1b[31m</h1>" in ended.status.message
 
 
-def test_a_grpc_status_beside_an_http_error_is_used(connected: Connect) -> None:
-    """If grpc-status was provided it is used, also in the headers of an HTTP error with a body."""
+def test_a_grpc_status_in_an_http_error_is_used(connected: Connect) -> None:
+    """A grpc-status takes precedence, even in the headers of an HTTP error with a body."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, [(":status", "415"), ("content-type", "text/plain"), ("grpc-status", "3")])
@@ -161,7 +161,7 @@ def test_a_grpc_status_beside_an_http_error_is_used(connected: Connect) -> None:
 
 
 def test_a_missing_status_is_unknown_and_never_ok(connected: Connect) -> None:
-    """Trailers without grpc-status are UNKNOWN by the mapping of HTTP status 200."""
+    """Trailers without grpc-status are UNKNOWN, as HTTP status 200 is mapped."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -173,7 +173,7 @@ def test_a_missing_status_is_unknown_and_never_ok(connected: Connect) -> None:
 
 
 def test_a_lost_tail_is_never_ok(connected: Connect) -> None:
-    """OK behind half a message is INTERNAL; what the server said is still there."""
+    """OK after half a message is INTERNAL; the server's status is kept."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -196,8 +196,8 @@ def test_a_lost_tail_is_never_ok(connected: Connect) -> None:
         assert stream.violations.of(Rule.TRUNCATED_MESSAGE)
 
 
-def test_an_error_behind_half_a_message_stays_the_servers(connected: Connect) -> None:
-    """A status other than OK excuses what is missing."""
+def test_an_error_after_half_a_message_is_the_servers(connected: Connect) -> None:
+    """A status other than OK explains the missing rest."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -209,7 +209,7 @@ def test_an_error_behind_half_a_message_stays_the_servers(connected: Connect) ->
 
 
 def test_a_message_larger_than_the_limit_is_refused(connected: Connect) -> None:
-    """The prefix alone decides; the server's stream is reset."""
+    """The prefix decides, and the stream is reset."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -225,7 +225,7 @@ def test_a_message_larger_than_the_limit_is_refused(connected: Connect) -> None:
 
 
 def test_informational_responses_are_skipped_and_kept(connected: Connect) -> None:
-    """1xx header blocks come before the response and are no part of it."""
+    """1xx header blocks precede the response and are not part of it."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -242,7 +242,7 @@ def test_informational_responses_are_skipped_and_kept(connected: Connect) -> Non
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_compressed_messages_are_read(connected: Connect, encoding: str) -> None:
-    """A message with the compressed flag is decompressed as grpc-encoding says; plain ones may stand between."""
+    """Messages with the compressed flag are decompressed by grpc-encoding; others may come between them."""
     packed = gzip.compress if encoding == "gzip" else zlib.compress
 
     def script(peer: Peer) -> None:
@@ -263,7 +263,7 @@ def test_compressed_messages_are_read(connected: Connect, encoding: str) -> None
 
 
 def test_grpcio_compresses_for_a_client_that_offers_it(grpcio_address: str, connected: Connect) -> None:
-    """What grpcio packs is unpacked."""
+    """The client decompresses what grpcio compressed."""
     metadata = [("grpc-accept-encoding", "gzip"), ("x-compress", "gzip")]
     with connected(grpcio_address).open("List", metadata=metadata) as stream:
         stream.send_last("z" * 10_000, 1)

@@ -1,10 +1,11 @@
-"""Texts of gRPC on the wire: deadlines, metadata, statuses, and what is read back from them."""
+"""Fields of gRPC on the wire: deadlines, metadata and statuses, written and read."""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream.clients.wire import Headers, timeout_text
+from pytest_grpcstream.clients.wire import Headers, framed, timeout_text
+from pytest_grpcstream.wire.dialing import default_authority, server_name
 from pytest_grpcstream.wire.fields import (
     decode_binary,
     decode_message,
@@ -22,8 +23,7 @@ from pytest_grpcstream.wire.frames import (
     settings_payload,
     type_name,
 )
-from pytest_grpcstream.wire.length_prefixed import Assembler, MessageTooLargeError, framed
-from pytest_grpcstream.wire.transport import default_authority, server_name
+from pytest_grpcstream.wire.length_prefixed import Assembler, MessageTooLargeError
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ from pytest_grpcstream.wire.transport import default_authority, server_name
     ],
 )
 def test_a_deadline_is_the_finest_unit_that_fits_into_eight_digits(seconds: float, text: str) -> None:
-    """It is rounded up, so that a server never ends an RPC before the client would."""
+    """It is rounded up, so that a server never ends an RPC before the client."""
     assert timeout_text(seconds) == text
 
 
@@ -69,12 +69,12 @@ def test_a_deadline_is_the_finest_unit_that_fits_into_eight_digits(seconds: floa
     ],
 )
 def test_binary_metadata_is_base64_with_or_without_padding(value: bytes, plain: bytes | None) -> None:
-    """Both forms must be accepted; anything else is told apart."""
+    """Both forms must be accepted; anything else does not decode."""
     assert decode_binary(value) == plain
 
 
-def test_metadata_leaves_the_protocols_own_fields_out_and_splits_joined_values() -> None:
-    """Reserved fields are no metadata, joined binary values are several, broken ones are kept and told."""
+def test_metadata_excludes_reserved_fields_and_splits_joined_values() -> None:
+    """Reserved fields are not metadata, joined binary values are split, broken ones are kept and reported."""
     fields = [
         (b":status", b"200"),
         (b"content-type", b"application/grpc"),
@@ -99,7 +99,7 @@ def test_metadata_leaves_the_protocols_own_fields_out_and_splits_joined_values()
 
 
 def test_metadata_is_encoded_without_padding_and_in_lower_case() -> None:
-    """Binary values should be sent un-padded; keys are lower-case on the wire."""
+    """Binary values are sent without padding; keys are lower-case on the wire."""
     assert list(encode_metadata([("Key", "v"), ("k-BIN", b"\xff"), ("raw", b"bytes")])) == [
         (b"key", b"v"),
         (b"k-bin", b"/w"),
@@ -121,8 +121,8 @@ def test_metadata_is_encoded_without_padding_and_in_lower_case() -> None:
         (b"\x07", "\x07", False),
     ],
 )
-def test_a_status_message_is_decoded_whatever_it_is(value: bytes, text: str, good: bool) -> None:
-    """Broken encodings are kept as they are and told, never an error."""
+def test_any_status_message_is_decoded(value: bytes, text: str, good: bool) -> None:
+    """Broken encodings are kept unchanged and reported, never an error."""
     assert decode_message(value) == (text, good)
 
 
@@ -144,12 +144,12 @@ def test_a_status_message_is_decoded_whatever_it_is(value: bytes, text: str, goo
     ],
 )
 def test_a_status_is_a_decimal_number_without_leading_zeros(value: bytes, code: int | None, good: bool) -> None:
-    """What is no number has no code; what is one is used even if it is badly written."""
+    """Text has no code; a badly written number is still used."""
     assert decode_status(value) == (code, good)
 
 
 def test_headers_are_changed_by_name() -> None:
-    """Each change gives new headers and leaves the old ones alone."""
+    """Each change returns new headers and leaves the old ones unchanged."""
     headers = Headers([("a", "1"), ("b", "2"), ("a", b"3")])
     assert headers.without("a") == ((b"b", b"2"),)
     assert headers.replaced("a", "9") == ((b"a", b"9"), (b"b", b"2"))
@@ -160,14 +160,14 @@ def test_headers_are_changed_by_name() -> None:
 
 
 def test_settings_and_goaway_survive_writing_and_reading() -> None:
-    """Sixteen-bit identifiers, repetitions and reserved bits are read as RFC 9113 has them."""
+    """Sixteen-bit identifiers, repetitions and reserved bits are read as RFC 9113 defines them."""
     pairs = [(0x5A5A, 2**32 - 1), (4, 5), (4, 7)]
     assert setting_pairs(settings_payload(pairs)) == pairs
     assert goaway_fields(b"\x80\x00\x00\x05\x00\x00\x00\x02debug") == (5, 2, b"debug")
 
 
 def test_names_of_frames_and_flags() -> None:
-    """Known ones have names, others are numbers."""
+    """Unknown ones are shown as numbers."""
     assert type_name(0xBE) == "type 0xbe"
     assert flag_names(FrameType.HEADERS, 0xED) == ["END_STREAM", "END_HEADERS", "PADDED", "PRIORITY", "0xc0"]
     assert flag_names(FrameType.PING, 1) == ["ACK"]
@@ -175,8 +175,8 @@ def test_names_of_frames_and_flags() -> None:
 
 
 @pytest.mark.parametrize("split", [(), (1,), (0, 5), (3, 0, 2), (100,)])
-def test_a_split_header_block_is_whole_again(split: tuple[int, ...]) -> None:
-    """The fragments joined are the block, only the last one ends it, and every size is kept."""
+def test_the_fragments_of_a_header_block_are_complete(split: tuple[int, ...]) -> None:
+    """Joined they are the block, only the last one has END_HEADERS, and each has the requested size."""
     block = bytes(range(20))
     frames = header_frames(block, 1, split=split)
     assert b"".join(one[9:] for one in frames) == block
@@ -184,15 +184,15 @@ def test_a_split_header_block_is_whole_again(split: tuple[int, ...]) -> None:
     assert [len(one) - 9 for one in frames][: len(split)] == [min(size, 20) for size in split][: len(frames)]
 
 
-def test_a_block_cannot_be_split_into_nothing() -> None:
+def test_a_block_cannot_be_split_into_empty_fragments() -> None:
     """A last size of 0 would never end."""
     with pytest.raises(ValueError, match="0 bytes"):
         header_frames(b"abc", 1, split=(1, 0))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100, 1000])
-def test_messages_come_whole_out_of_any_pieces(size: int) -> None:
-    """Whatever the pieces, the messages are the same, and the places tell where each piece was."""
+def test_messages_are_assembled_from_any_pieces(size: int) -> None:
+    """The messages do not depend on the pieces, and the parts say where each piece was."""
     messages = [b"", b"a", b"", b"b" * 300, b"c" * 5, b""]
     data = b"".join(framed(one, compressed=index % 2) for index, one in enumerate(messages))
     got: list[tuple[int, bytes]] = []
@@ -212,7 +212,7 @@ def test_messages_come_whole_out_of_any_pieces(size: int) -> None:
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_message_above_the_limit_is_refused_by_its_prefix(whole: bool) -> None:
-    """Both the quick way and the piecemeal one look at the limit."""
+    """The limit holds for whole messages and for pieces."""
     assembler = Assembler(lambda *_: None, 10)
     data = framed(bytes(11))
     with pytest.raises(MessageTooLargeError, match="11 bytes"):
@@ -220,7 +220,7 @@ def test_a_message_above_the_limit_is_refused_by_its_prefix(whole: bool) -> None
 
 
 def test_authorities_and_names_of_addresses() -> None:
-    """The authority of an address is itself; the name to verify has no port and no brackets."""
+    """The authority of an address is the address; the name to verify has neither port nor brackets."""
     assert default_authority("unix:/run/s") == "localhost"
     assert default_authority("[::1]:50051") == "[::1]:50051"
     assert server_name("[::1]:50051") == "::1"

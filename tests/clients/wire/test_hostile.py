@@ -1,4 +1,4 @@
-"""Servers that flood, never stop, never answer, or vanish: bounded memory, a clear verdict, and no hang."""
+"""Servers that flood, never stop, never answer, or vanish: bounded memory, a clear error, and no hang."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FLOOD = 4 << 20
 
 @pytest.fixture
 def bounded() -> Iterator[None]:
-    """Fails the test if more than 8 MiB were held by Python at any time in it."""
+    """Fails the test if Python held more than 8 MiB at any time."""
     tracemalloc.start()
     yield
     _, peak = tracemalloc.get_traced_memory()
@@ -40,7 +40,7 @@ def bounded() -> Iterator[None]:
 
 
 def flood(peer: Peer, unit: bytes, total: int = FLOOD) -> None:
-    """Send the same bytes over and over."""
+    """Send the same bytes repeatedly."""
     block = unit * max(1, 65_536 // len(unit))
     for _ in range(total // len(block)):
         peer.socket.sendall(block)
@@ -70,8 +70,8 @@ HARMLESS = {
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("name", HARMLESS)
-def test_a_flood_that_needs_no_answer_is_read_over(connected: Connect, name: str) -> None:
-    """The frames are counted and dropped; an operation meanwhile ends by its time limit."""
+def test_a_flood_that_needs_no_answer_is_ignored(connected: Connect, name: str) -> None:
+    """The frames are counted and dropped; an operation meanwhile times out."""
     with scripted(flooding(HARMLESS[name])) as address, connected(address).list("x", 1) as stream:
         began = time.monotonic()
         with pytest.raises(OperationTimeout):
@@ -81,8 +81,8 @@ def test_a_flood_that_needs_no_answer_is_read_over(connected: Connect, name: str
 
 
 @pytest.mark.parametrize("kind", [FrameType.PING, FrameType.SETTINGS])
-def test_a_flood_whose_answers_nobody_reads_ends_the_connection(connected: Connect, kind: int, tmp_path: Path) -> None:
-    """PING and SETTINGS are answered until the answers pile up; then the connection is given up."""
+def test_a_flood_whose_answers_are_not_read_ends_the_connection(connected: Connect, kind: int, tmp_path: Path) -> None:
+    """PING and SETTINGS are answered until too many answers wait; then the connection is closed."""
     payload = bytes(8) if kind == FrameType.PING else b""
 
     def script(peer: Peer) -> None:
@@ -98,7 +98,7 @@ def test_a_flood_whose_answers_nobody_reads_ends_the_connection(connected: Conne
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("size", [0, 1, 16_384])
 def test_an_endless_header_block_ends_the_connection(connected: Connect, size: int) -> None:
-    """CONTINUATION without end is cut off by its count or by its size."""
+    """The number of CONTINUATION frames and the size of the block are limited."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -114,7 +114,7 @@ def test_an_endless_header_block_ends_the_connection(connected: Connect, size: i
 
 @pytest.mark.usefixtures("bounded")
 def test_a_small_block_that_decodes_to_a_huge_one_ends_the_connection(connected: Connect) -> None:
-    """A large table entry that is referred to thousands of times is cut off by the limit of the field lines."""
+    """The size of the decoded field lines is limited, so that indexing one large entry repeatedly is."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -129,8 +129,8 @@ def test_a_small_block_that_decodes_to_a_huge_one_ends_the_connection(connected:
 
 
 @pytest.mark.usefixtures("bounded")
-def test_endless_headers_are_read_over(connected: Connect) -> None:
-    """Header blocks behind the response headers are violations, of which only the first ones are kept."""
+def test_endless_headers_are_ignored(connected: Connect) -> None:
+    """Further header blocks are violations, of which only the first ones are kept."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -147,8 +147,8 @@ def test_endless_headers_are_read_over(connected: Connect) -> None:
 
 
 @pytest.mark.usefixtures("bounded")
-def test_endless_messages_that_nobody_reads_stop_at_the_window(connected: Connect) -> None:
-    """A server that ignores flow control is cut off by the first byte too many."""
+def test_endless_unread_messages_stop_at_the_window(connected: Connect) -> None:
+    """The first byte beyond the window ends the connection."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -163,7 +163,7 @@ def test_endless_messages_that_nobody_reads_stop_at_the_window(connected: Connec
 
 
 def test_endless_empty_messages_on_a_huge_window_stop_at_the_buffer(connected: Connect) -> None:
-    """Where a test opened the window wide, the buffer's limit still holds."""
+    """The buffer's limit holds even if a test opened the window wide."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -180,7 +180,7 @@ def test_endless_empty_messages_on_a_huge_window_stop_at_the_buffer(connected: C
 
 @pytest.mark.usefixtures("bounded")
 def test_an_endless_message_is_refused_by_its_prefix(connected: Connect) -> None:
-    """A prefix of 4 GiB takes no memory, however much follows it."""
+    """A prefix of 4 GiB takes no memory, however much follows."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -199,8 +199,8 @@ def test_an_endless_message_is_refused_by_its_prefix(connected: Connect) -> None
 
 
 @pytest.mark.usefixtures("bounded")
-def test_a_bomb_in_gzip_is_refused(connected: Connect) -> None:
-    """A message that would decompress to more than the limit is never decompressed whole."""
+def test_a_gzip_bomb_is_refused(connected: Connect) -> None:
+    """A message that decompresses to more than the limit is never decompressed completely."""
     bomb = _bomb()
 
     def script(peer: Peer) -> None:
@@ -222,8 +222,8 @@ def _bomb() -> bytes:
     return framed(packed, compressed=1)
 
 
-def test_a_server_that_never_answers_hangs_nothing(connected: Connect) -> None:
-    """Every waiting operation ends by its own time limit, and closing ends at once."""
+def test_a_server_that_never_answers_does_not_hang_the_client(connected: Connect) -> None:
+    """Every operation times out, and closing takes no time."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -252,8 +252,8 @@ def test_a_server_that_never_answers_hangs_nothing(connected: Connect) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_a_server_that_stops_reading_hangs_nothing(connected: Connect) -> None:
-    """When TCP takes no more, sending ends by its time limit although the windows are open; closing ends at once."""
+def test_a_server_that_stops_reading_does_not_hang_the_client(connected: Connect) -> None:
+    """When TCP is full, sending times out although the windows are open; closing takes no time."""
     stop = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -308,7 +308,7 @@ def _respond(peer: Peer, headers: int, more: bytes = b"") -> None:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_server_that_vanishes_at_any_stage_ends_every_rpc(connected: Connect, stage: str, reset: bool) -> None:
-    """Closed or reset at any point, the connection is told lost and the RPC ends with UNAVAILABLE, never with OK."""
+    """Closed or reset at any point, the connection counts as lost, and the RPC ends with UNAVAILABLE, never with OK."""
 
     def script(peer: Peer) -> None:
         STAGES[stage](peer)
@@ -331,8 +331,8 @@ def test_a_server_that_vanishes_at_any_stage_ends_every_rpc(connected: Connect, 
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("seed", range(20))
-def test_garbage_ends_the_connection_with_a_clear_verdict(connected: Connect, seed: int) -> None:
-    """Random bytes, random frames and damaged responses never hang and never crash this client's thread."""
+def test_garbage_ends_the_connection_with_a_clear_error(connected: Connect, seed: int) -> None:
+    """Random bytes, random frames and damaged responses neither hang nor crash the client's thread."""
     chance = random.Random(seed)
 
     def script(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Request headers and stream identifiers of a test's own choice, as a server reads them."""
+"""Request headers and stream identifiers that a test chooses, as a server reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Connect = Callable[..., WireClient]
 
 
 def test_request_headers_are_those_of_a_correct_client(connected: Connect) -> None:
-    """The headers come in the order that gRPC over HTTP2 recommends, with te and the deadline in place."""
+    """The headers come in the order that gRPC over HTTP2 recommends, including te and the deadline."""
     recorder = Recorder()
     with scripted(recorder) as address:
         client = connected(address)
@@ -34,8 +34,8 @@ def test_request_headers_are_those_of_a_correct_client(connected: Connect) -> No
         ]
 
 
-def test_headers_of_a_tests_own_choice_are_sent_as_they_are(connected: Connect) -> None:
-    """Order, repetitions, missing pseudo-header fields, upper case and odd bytes reach the server untouched."""
+def test_chosen_headers_are_sent_unchanged(connected: Connect) -> None:
+    """Order, repetitions, missing pseudo-header fields, upper case and odd bytes reach the server unchanged."""
     recorder = Recorder()
     with scripted(recorder) as address:
         client = connected(address)
@@ -57,7 +57,7 @@ def test_headers_of_a_tests_own_choice_are_sent_as_they_are(connected: Connect) 
         assert headers.all("x-twice") == [b"1", b"2"]
 
 
-def test_a_header_block_is_split_as_wanted(stack: tuple[str, str], connected: Connect) -> None:
+def test_a_header_block_is_split_as_requested(stack: tuple[str, str], connected: Connect) -> None:
     """HEADERS and CONTINUATION frames of chosen sizes are one header block to both stacks."""
     client = connected(stack[1])
     with client.open("Route", metadata=[("x-initial", "v" * 100)], shape=Shape(split=(5, 40, 30))) as stream:
@@ -69,8 +69,8 @@ def test_a_header_block_is_split_as_wanted(stack: tuple[str, str], connected: Co
         assert [bool(one.flags & Flag.END_HEADERS) for one in block] == [False] * (len(block) - 1) + [True]
 
 
-def test_a_header_block_larger_than_a_frame_continues_by_itself(connected: Connect) -> None:
-    """Nobody has to ask for CONTINUATION when the server's SETTINGS_MAX_FRAME_SIZE asks for it."""
+def test_a_header_block_larger_than_a_frame_is_continued(connected: Connect) -> None:
+    """CONTINUATION is used automatically beyond the server's SETTINGS_MAX_FRAME_SIZE."""
     recorder = Recorder()
     values = [("x-pad", f"{number:04}" + "~" * 60) for number in range(400)]
     with scripted(recorder) as address:
@@ -85,7 +85,7 @@ def test_a_header_block_larger_than_a_frame_continues_by_itself(connected: Conne
 
 
 def test_headers_with_padding_and_priority(connected: Connect) -> None:
-    """The padding and the priority fields of HEADERS are where RFC 9113, section 6.2 has them."""
+    """The padding and the priority fields of HEADERS are where RFC 9113, section 6.2, puts them."""
     recorder = Recorder()
     shape = Shape(padding=4, priority=Priority(depends_on=3, weight=200, exclusive=True))
     with scripted(recorder) as address, connected(address).open("Record", end_stream=True, shape=shape) as stream:
@@ -98,7 +98,7 @@ def test_headers_with_padding_and_priority(connected: Connect) -> None:
     assert recorder.peer.decoder.decode(payload[6:-4])
 
 
-def test_grpclib_takes_padded_headers_with_priority(grpclib_address: str, connected: Connect) -> None:
+def test_grpclib_accepts_padded_headers_with_priority(grpclib_address: str, connected: Connect) -> None:
     """A server on h2 reads them like any other."""
     shape = Shape(padding=100, priority=Priority())
     with connected(grpclib_address).open("Record", shape=shape) as stream:
@@ -106,8 +106,8 @@ def test_grpclib_takes_padded_headers_with_priority(grpclib_address: str, connec
         assert stream.close_and_recv() == ("1", 1)
 
 
-def test_a_header_block_of_ones_own_bytes(connected: Connect) -> None:
-    """A test may give the bytes of the header block itself, broken ones too."""
+def test_a_header_block_can_be_given_as_bytes(connected: Connect) -> None:
+    """Even broken bytes are sent unchanged."""
     recorder = Recorder()
     with scripted(recorder) as address:
         client = connected(address)
@@ -116,8 +116,8 @@ def test_a_header_block_of_ones_own_bytes(connected: Connect) -> None:
     assert recorder.frames[0].payload == b"\x82\xff\xff"
 
 
-def test_stream_ids_of_a_tests_own_choice(client: WireClient) -> None:
-    """A stream may have any identifier; the ones after it go on from there."""
+def test_stream_ids_can_be_chosen(client: WireClient) -> None:
+    """A stream may have any identifier; the next ones are higher."""
     with client.open("Route", stream_id=0x3FFFFFFF) as stream:
         stream.send("high", 1)
         assert stream.recv() == ("high", 0)
@@ -128,8 +128,8 @@ def test_stream_ids_of_a_tests_own_choice(client: WireClient) -> None:
         assert stream.stream_id == 0x40000001
 
 
-def test_when_the_ids_are_used_up_a_new_connection_is_made(client: WireClient) -> None:
-    """Behind the last identifier the client connects again by itself."""
+def test_used_up_ids_lead_to_a_new_connection(client: WireClient) -> None:
+    """After the last identifier the client connects again."""
     with client.open("Route", stream_id=0x7FFFFFFF) as stream:
         stream.send("last", 1)
         assert stream.recv() == ("last", 0)

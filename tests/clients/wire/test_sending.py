@@ -18,12 +18,12 @@ from pytest_grpcstream.clients.wire import (
 )
 from pytest_grpcstream.errors import OperationTimeout
 from pytest_grpcstream.values import EOF, Point
-from pytest_grpcstream.wire.chunking import Cut
+from pytest_grpcstream.wire.chunking import Chunking
 
 Connect = Callable[..., WireClient]
 
 POINTS = [Point("first", 1), Point("second", 2), Point("third", 3)]
-CUTS: dict[str, Cut] = {
+CHUNKINGS: dict[str, Chunking] = {
     "one_each": chunking.one_each,
     "joined": chunking.joined,
     "every byte": chunking.every(1),
@@ -35,25 +35,25 @@ CUTS: dict[str, Cut] = {
 }
 
 
-# Cuts ---------------------------------------------------------------------------------------------------------------
+# Chunking ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", CUTS)
-def test_every_cut_means_the_same_to_a_server(stack: tuple[str, str], connected: Connect, name: str) -> None:
-    """Three messages cut into DATA frames in any way are three messages to both stacks."""
+@pytest.mark.parametrize("name", CHUNKINGS)
+def test_chunking_carries_no_meaning(stack: tuple[str, str], connected: Connect, name: str) -> None:
+    """Three messages in any DATA frames are three messages to both stacks."""
     client = connected(stack[1])
     with client.route() as stream:
-        assert stream.send_together(POINTS, CUTS[name])
+        assert stream.send_together(POINTS, CHUNKINGS[name])
         assert [stream.recv() for _ in POINTS] == [(point.name, number) for number, point in enumerate(POINTS)]
         stream.close_send()
         assert stream.recv() is EOF
         assert stream.sent == 3
 
 
-def test_a_cut_of_the_client_shapes_ordinary_sends(connected: Connect) -> None:
-    """A client with a cut of its own sends every message in that shape."""
+def test_a_client_has_a_chunking_of_its_own(connected: Connect) -> None:
+    """It applies to every message that the client sends."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=chunking.every(3)).route() as stream:
+    with scripted(recorder) as address, connected(address, chunking=chunking.every(3)).route() as stream:
         stream.send("abc", 1)
         stream.close_send()
         stream.end()
@@ -61,8 +61,8 @@ def test_a_cut_of_the_client_shapes_ordinary_sends(connected: Connect) -> None:
     assert b"".join(recorder.data) == framed(Point("abc", 1))
 
 
-def test_cuts_yield_exactly_the_payloads_they_promise() -> None:
-    """Each cut is what its name says, byte by byte."""
+def test_chunkings_yield_exact_payloads() -> None:
+    """Each chunking does what its name says, byte by byte."""
     messages = [framed(b"ab"), framed(b""), framed(b"cde")]
     joined = b"".join(messages)
     assert list(chunking.one_each(messages)) == messages
@@ -77,10 +77,10 @@ def test_cuts_yield_exactly_the_payloads_they_promise() -> None:
     assert list(chunking.spaced(chunking.joined)(messages)) == [b"", joined, b""]
 
 
-def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> None:
+def test_empty_payloads_are_sent_as_empty_frames(connected: Connect) -> None:
     """An empty payload becomes an empty DATA frame without END_STREAM."""
     recorder = Recorder()
-    with scripted(recorder) as address, connected(address, cut=chunking.spaced()).record() as stream:
+    with scripted(recorder) as address, connected(address, chunking=chunking.spaced()).record() as stream:
         stream.send("a", 1)
         stream.close_send()
         stream.end()
@@ -89,15 +89,15 @@ def test_empty_data_frames_are_sent_where_a_cut_has_them(connected: Connect) -> 
 
 
 def test_grpcio_ignores_empty_data_frames(grpcio_address: str, connected: Connect) -> None:
-    """Empty DATA frames between messages are no messages and no end."""
-    with connected(grpcio_address, cut=chunking.spaced()).record() as stream:
+    """Empty DATA frames between messages are neither messages nor the end."""
+    with connected(grpcio_address, chunking=chunking.spaced()).record() as stream:
         for number in range(5):
             stream.send("x", number)
         assert stream.close_and_recv() == ("5", 5)
 
 
 def test_padding_is_sent_and_counted(connected: Connect) -> None:
-    """Padding makes PADDED frames whose whole payload is taken from the windows."""
+    """Padded frames have the PADDED flag, and their whole payload is taken from the windows."""
     recorder = Recorder()
     with scripted(recorder) as address, connected(address, padding=10).record() as stream:
         before = stream.send_window
@@ -110,7 +110,7 @@ def test_padding_is_sent_and_counted(connected: Connect) -> None:
     assert first.payload == bytes([10]) + framed(Point("a", 1)) + bytes(10)
 
 
-def test_grpclib_takes_padded_frames(grpclib_address: str, connected: Connect) -> None:
+def test_grpclib_accepts_padded_frames(grpclib_address: str, connected: Connect) -> None:
     """A server on h2 reads padded DATA like any other, through more than one window of padding."""
     with connected(grpclib_address, padding=255).record() as stream:
         for number in range(600):
@@ -119,7 +119,7 @@ def test_grpclib_takes_padded_frames(grpclib_address: str, connected: Connect) -
 
 
 def test_many_requests_share_frames(client: WireClient) -> None:
-    """A server may take thousands of small frames for an attack; the order stays."""
+    """A server may treat thousands of small frames as an attack; the order is kept."""
     points = [Point(f"p{number}", number) for number in range(200)]
     with client.record() as stream:
         assert stream.send_all(points)
@@ -146,7 +146,7 @@ def test_half_close_on_the_last_data_frame(client: WireClient) -> None:
 
 
 def test_half_close_on_an_empty_data_frame(client: WireClient) -> None:
-    """`close_send` sends an empty DATA frame with END_STREAM, as gRPC over HTTP2 has it."""
+    """`close_send` sends an empty DATA frame with END_STREAM, as gRPC over HTTP2 describes it."""
     with client.record() as stream:
         stream.send("one", 1)
         stream.close_send()
@@ -166,7 +166,7 @@ def test_half_close_on_headers(client: WireClient) -> None:
 
 
 def test_half_close_by_trailers(connected: Connect) -> None:
-    """Request trailers are a second HEADERS frame with END_STREAM, behind everything that was sent."""
+    """Request trailers are a second HEADERS frame with END_STREAM, after everything that was sent."""
     recorder = Recorder()
     with scripted(recorder) as address, connected(address).record() as stream:
         stream.send("one", 1)
@@ -180,19 +180,19 @@ def test_half_close_by_trailers(connected: Connect) -> None:
     assert recorder.peer is not None
 
 
-def test_grpclib_takes_request_trailers(grpclib_address: str, connected: Connect) -> None:
-    """A server on h2 takes request trailers for the half-close that they are."""
+def test_grpclib_accepts_request_trailers(grpclib_address: str, connected: Connect) -> None:
+    """A server on h2 treats request trailers as the half-close."""
     with connected(grpclib_address).record() as stream:
         stream.send("one", 1)
         stream.close_send_by_trailers(Headers([("x-t", "1")]))
         assert stream.recv() == ("3", 1)
 
 
-# Frames as they are -----------------------------------------------------------------------------------------------
+# Raw frames -----------------------------------------------------------------------------------------------
 
 
 def test_one_data_frame_exactly_as_given(connected: Connect) -> None:
-    """`data` sends a single frame with any flags and padding, even behind END_STREAM."""
+    """`data` sends a single frame with any flags and padding, even after END_STREAM."""
     recorder = Recorder()
     with scripted(recorder) as address, connected(address).record() as stream:
         stream.data(b"abc")
@@ -202,8 +202,8 @@ def test_one_data_frame_exactly_as_given(connected: Connect) -> None:
     assert recorder.data == [b"abc", b"\x00", b""]
 
 
-def test_data_after_the_half_close_is_sent_if_a_test_wants_it(grpclib_address: str, connected: Connect) -> None:
-    """`data` does not care about END_STREAM: the server answers the late frame with a reset."""
+def test_data_can_be_sent_after_the_half_close(grpclib_address: str, connected: Connect) -> None:
+    """`data` ignores END_STREAM: the server answers the late frame with a reset."""
     with connected(grpclib_address).open("List") as stream:
         stream.data(framed(Point("x", 100_000)), end_stream=True)
         stream.data(b"late")
@@ -211,7 +211,7 @@ def test_data_after_the_half_close_is_sent_if_a_test_wants_it(grpclib_address: s
 
 
 def test_write_sends_pieces_of_messages(client: WireClient) -> None:
-    """Bytes of the message stream go out as they are: a prefix now, the rest later."""
+    """Bytes of the message stream are sent unchanged: a prefix now, the rest later."""
     whole = framed(Point("halves", 1))
     with client.route() as stream:
         stream.write(whole[:3])
@@ -223,7 +223,7 @@ def test_write_sends_pieces_of_messages(client: WireClient) -> None:
 
 
 def test_raw_frames_of_any_type(connected: Connect) -> None:
-    """A frame of any type, flags, stream and payload is sent as given; so are bytes that are no frame."""
+    """A frame of any type, flags, stream and payload is sent as given; so are bytes that are not a frame."""
     seen: list[Frame] = []
 
     def script(peer: Peer) -> None:
@@ -244,7 +244,7 @@ def test_raw_frames_of_any_type(connected: Connect) -> None:
 
 
 def test_raw_data_counts_against_the_windows(grpclib_address: str, connected: Connect) -> None:
-    """A server gives back what a raw DATA frame took, up to the largest window there is; that is no overflow."""
+    """A server gives back the bytes of a raw DATA frame, even up to the largest window; that is not an overflow."""
     with connected(grpclib_address).open("Record") as stream:
         connection = stream.connection
         before = connection.send_window, stream.send_window
@@ -292,7 +292,7 @@ def test_a_reset_with_any_code_ends_the_rpc_and_nothing_else(client: WireClient,
 
 
 def test_an_early_end_is_reset_when_the_stream_is_left(connected: Connect) -> None:
-    """What the server ends before the half-close gets RST_STREAM with NO_ERROR, once the test has done with it."""
+    """A stream that the server ends before the half-close gets RST_STREAM with NO_ERROR once the test leaves it."""
     resets: list[Frame] = []
 
     def script(peer: Peer) -> None:
@@ -310,7 +310,7 @@ def test_an_early_end_is_reset_when_the_stream_is_left(connected: Connect) -> No
     assert resets[0].payload == bytes(4)
 
 
-def test_responses_end_a_send_that_waits(connected: Connect) -> None:
+def test_the_end_of_the_rpc_ends_a_send_that_waits(connected: Connect) -> None:
     """A send that waits for the server's window returns False as soon as the server ends the RPC."""
 
     def script(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""What the timelines and the tape remember, and what they never show."""
+"""What the timelines and the byte log keep, and what they never show."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pytest_grpcstream.wire.byte_log import ByteLog
 Connect = Callable[..., WireClient]
 
 
-def test_a_stream_shows_every_frame_both_ways_beside_its_events(client: WireClient) -> None:
-    """Frames and events stand in one timeline, with flags, sizes, messages and windows."""
+def test_a_stream_shows_its_frames_and_events(client: WireClient) -> None:
+    """Frames of both directions and events are in one timeline, with flags, sizes, messages and windows."""
     with client.route() as stream:
         stream.send("ping", 1)
         stream.recv()
@@ -33,8 +33,8 @@ def test_a_stream_shows_every_frame_both_ways_beside_its_events(client: WireClie
     assert "<- end OK (in trailers)" in lines
 
 
-def test_the_connection_shows_what_belongs_to_no_stream(client: WireClient) -> None:
-    """SETTINGS, PING and GOAWAY are in the connection's timeline, with what they said."""
+def test_the_connection_shows_frames_without_a_stream(client: WireClient) -> None:
+    """SETTINGS, PING and GOAWAY are in the connection's timeline, with their content."""
     connection = client.connect()
     connection.ping(b"12345678")
     connection.goaway(2, debug=b"bye\x1b[0m")
@@ -48,8 +48,8 @@ def test_the_connection_shows_what_belongs_to_no_stream(client: WireClient) -> N
     assert "-> GOAWAY 15 bytes; last stream 0, INTERNAL_ERROR, b'bye\\x1b[0m'" in lines
 
 
-def test_data_frames_tell_which_part_of_which_message_they_carried(connected: Connect) -> None:
-    """Parts are exact in both directions, wherever messages are cut."""
+def test_data_frames_show_the_part_of_the_message_that_they_carried(connected: Connect) -> None:
+    """Parts are exact in both directions, for any chunking."""
     first, second = framed(b"a" * 10), framed(b"b" * 20)
 
     def script(peer: Peer) -> None:
@@ -77,8 +77,8 @@ def test_data_frames_tell_which_part_of_which_message_they_carried(connected: Co
         ]
 
 
-def test_windows_are_told_behind_every_data_frame(connected: Connect) -> None:
-    """A record has both windows of whoever sent the frame, as they were behind it."""
+def test_data_frames_show_the_windows_after_them(connected: Connect) -> None:
+    """A record has both windows of the sender, after the frame."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept([(SettingCode.INITIAL_WINDOW_SIZE, 100)])
@@ -101,7 +101,7 @@ def test_windows_are_told_behind_every_data_frame(connected: Connect) -> None:
 
 
 def test_what_a_server_sends_is_escaped(connected: Connect) -> None:
-    """Escape sequences, line breaks and bidirectional overrides of a server never reach a terminal."""
+    """Escape sequences, line breaks and bidirectional overrides from a server never reach a terminal."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -131,7 +131,7 @@ def test_what_a_server_sends_is_escaped(connected: Connect) -> None:
 
 
 def test_metadata_of_the_client_is_sent_but_never_shown() -> None:
-    """The values that were configured for every RPC may be secret: no timeline has them, in either direction."""
+    """The values that are configured for every RPC may be secret: no timeline has them, in either direction."""
     seen: list[bytes] = []
 
     def script(peer: Peer) -> None:
@@ -166,7 +166,7 @@ def test_long_streams_keep_their_beginning_and_their_end(grpcio_address: str, co
 
 
 def test_times_are_those_of_the_monotonic_clock(grpcio_address: str, connected: Connect) -> None:
-    """Every frame has its time, in the order in which it was sent or came."""
+    """Frames have times, in the order in which they were sent or received."""
     before = time.monotonic()
     with connected(grpcio_address).list("x", 3) as stream:
         stream.collect()
@@ -176,30 +176,30 @@ def test_times_are_those_of_the_monotonic_clock(grpcio_address: str, connected: 
         assert received[-1] < time.monotonic()
 
 
-def test_the_tape_has_both_directions(grpcio_address: str, connected: Connect) -> None:
-    """What was sent and received can be had as bytes, and every chunk as it passes."""
+def test_the_byte_log_has_both_directions(grpcio_address: str, connected: Connect) -> None:
+    """It returns the bytes that were sent and received; `on_bytes` gets every chunk at once."""
     chunks: list[Chunk] = []
     client = connected(grpcio_address, on_bytes=chunks.append)
-    client.list("tape", 2).collect()
+    client.list("log", 2).collect()
     client.close()
-    tape = client.connection.byte_log
-    assert tape.sent().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-    assert framed(Point("tape", 2)) in tape.sent()
-    assert tape.received()[3] == FrameType.SETTINGS
-    assert b"".join(one.data for one in chunks if one.sent) == tape.sent()
-    assert b"".join(one.data for one in chunks if not one.sent) == tape.received()
-    assert [one.at for one in tape.chunks()] == sorted(one.at for one in chunks)
-    assert (tape.bytes_sent, tape.bytes_received) == (len(tape.sent()), len(tape.received()))
+    log = client.connection.byte_log
+    assert log.sent().startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert framed(Point("log", 2)) in log.sent()
+    assert log.received()[3] == FrameType.SETTINGS
+    assert b"".join(one.data for one in chunks if one.sent) == log.sent()
+    assert b"".join(one.data for one in chunks if not one.sent) == log.received()
+    assert [one.at for one in log.chunks()] == sorted(one.at for one in chunks)
+    assert (log.bytes_sent, log.bytes_received) == (len(log.sent()), len(log.received()))
 
 
-def test_a_tape_keeps_the_newest_chunks_within_its_limit() -> None:
-    """Older chunks go, the count of all bytes stays."""
-    tape = ByteLog(10)
+def test_a_byte_log_keeps_the_newest_chunks_within_its_limit() -> None:
+    """Older chunks are dropped, but still counted."""
+    log = ByteLog(10)
     for number in range(100):
-        tape.add(True, bytes([number]) * 3)
-    assert tape.sent() == bytes([97] * 3 + [98] * 3 + [99] * 3)
-    assert tape.bytes_sent == 300
-    assert [chunk.offset for chunk in tape.chunks()] == [291, 294, 297]
+        log.add(True, bytes([number]) * 3)
+    assert log.sent() == bytes([97] * 3 + [98] * 3 + [99] * 3)
+    assert log.bytes_sent == 300
+    assert [chunk.offset for chunk in log.chunks()] == [291, 294, 297]
     nothing = ByteLog(0)
     nothing.add(False, b"abc")
     assert nothing.chunks() == []

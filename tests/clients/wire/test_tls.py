@@ -21,13 +21,13 @@ from pytest_grpcstream.values import EOF
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """An authority made for these tests."""
+    """A certificate authority for these tests."""
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
 def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its certificate in a file."""
+    """Its certificate as a file."""
     path = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return path
@@ -65,7 +65,7 @@ def _refused(client: WireClient, verdict: str) -> None:
 
 
 class TlsServer:
-    """A TLS server that shakes hands and then hands the connection to a script."""
+    """A TLS server that hands the connection to a script after the handshake."""
 
     def __init__(self, context: ssl.SSLContext, script: Callable[[Peer], None]) -> None:
         self._context = context
@@ -92,7 +92,7 @@ class TlsServer:
 
 
 def test_calls_over_tls(address: str, ca_file: Path) -> None:
-    """List, Record and Route work over TLS, also with messages larger than a window and a TLS record."""
+    """List, Record and Route work over TLS, even with messages larger than a window and a TLS record."""
     with WireClient(address, context=client_context(ca_file)) as client:
         assert len(client.list("x" * 10_000, 50).collect()) == 50
         with client.route() as stream:
@@ -111,7 +111,7 @@ def test_calls_over_tls(address: str, ca_file: Path) -> None:
 
 
 def test_the_authority_is_what_is_verified_and_sent(address: str, ca_file: Path) -> None:
-    """With an authority the certificate must have its name, and requests carry it."""
+    """The certificate must have the name of the authority, and requests carry it."""
     context = client_context(ca_file)
     with (
         WireClient(address, context=context, authority="grpc.example.test:443") as client,
@@ -124,7 +124,7 @@ def test_the_authority_is_what_is_verified_and_sent(address: str, ca_file: Path)
 
 
 def test_an_unknown_authority_is_one_clear_error(address: str) -> None:
-    """A certificate that nobody vouches for is not accepted."""
+    """A certificate of an untrusted authority is rejected."""
     _refused(WireClient(address, context=client_context()), "its certificate is not accepted")
 
 
@@ -140,7 +140,7 @@ def test_a_server_that_does_not_select_h2_is_one_clear_error(
 
 
 def test_another_protocol_than_h2_is_named(server_certificate: trustme.LeafCert, ca_file: Path) -> None:
-    """A context that offers more than h2 may get something else, which the error names."""
+    """A context that offers more than h2 may get another protocol, which the error names."""
     offering = client_context(ca_file)
     offering.set_alpn_protocols(["http/1.1", "h2"])
     context = _server_context(server_certificate, "http/1.1")
@@ -148,8 +148,8 @@ def test_another_protocol_than_h2_is_named(server_certificate: trustme.LeafCert,
         _refused(WireClient(address, context=offering), r"selected 'http/1\.1' by ALPN")
 
 
-def test_a_test_may_go_on_without_alpn(server_certificate: trustme.LeafCert, ca_file: Path) -> None:
-    """A test that wants to know what a server does with a client without ALPN can find out."""
+def test_alpn_may_be_optional(server_certificate: trustme.LeafCert, ca_file: Path) -> None:
+    """Without ``require_alpn`` a test can connect without ALPN."""
     silent = ssl.create_default_context(cafile=str(ca_file))
 
     def script(peer: Peer) -> None:
@@ -167,7 +167,7 @@ def test_a_test_may_go_on_without_alpn(server_certificate: trustme.LeafCert, ca_
 def test_plaintext_to_tls_and_tls_to_plaintext_are_clear_errors(
     server_certificate: trustme.LeafCert, ca_file: Path
 ) -> None:
-    """Both mix-ups are told in words."""
+    """Each mismatch has its own words."""
     with TlsServer(_server_context(server_certificate), hold) as address:
         _refused(WireClient(address, timeout=2), f"no HTTP/2 connection to {address}")
 
@@ -183,7 +183,7 @@ def test_plaintext_to_tls_and_tls_to_plaintext_are_clear_errors(
 def test_mutual_tls(
     authority: trustme.CA, server_certificate: trustme.LeafCert, ca_file: Path, tmp_path: Path, known: bool
 ) -> None:
-    """A certificate that the server asks for is sent; without one the connection fails with a clear error."""
+    """The client sends the certificate that the server requests; without one the connection fails clearly."""
     mine = authority.issue_cert("client@example.test")
     mine.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
     credentials = grpc.ssl_server_credentials(
@@ -202,16 +202,16 @@ def test_mutual_tls(
 
 
 @pytest.mark.parametrize(("way", "goodbye"), [("close", True), ("drop", False)])
-def test_only_close_says_goodbye_in_tls(
+def test_only_close_sends_close_notify(
     server_certificate: trustme.LeafCert, ca_file: Path, way: str, goodbye: bool
 ) -> None:
-    """`close` sends close_notify; `drop` cuts TLS off, which a careful server can tell from an end."""
+    """`drop` truncates TLS, which a careful server can distinguish from an orderly end."""
     ends: list[str] = []
 
     def script(peer: Peer) -> None:
         secure = peer.socket
         assert isinstance(secure, ssl.SSLSocket)
-        # A cut is an error only if it is asked for; the attribute is documented as an argument of wrap_socket.
+        # A truncation is an error only on request; the attribute is documented as an argument of wrap_socket.
         vars(secure)["suppress_ragged_eofs"] = False
         peer.greet()
         try:

@@ -1,4 +1,4 @@
-"""Every rule that the wire client watches: a server that breaks it is caught by that rule, and by no other."""
+"""Every rule that the wire client watches: breaking it is reported under that rule and under no other."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MESSAGE = framed(response("m", 0).SerializeToString())
 
 
 class Case(NamedTuple):
-    """What a server does after a List request, and whether the connection must end for it."""
+    """What a server does after a List request, and whether the connection must end because of it."""
 
     act: Act
     fatal: bool = False
 
 
 def frame_of(kind: int, flags: int, on_stream: bool, payload: bytes) -> Act:
-    """A server that sends one frame of its own, then a good response."""
+    """A server that sends one frame of its own, then a correct response."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.send(kind, flags, stream_id if on_stream else 0, payload)
@@ -36,7 +36,7 @@ def frame_of(kind: int, flags: int, on_stream: bool, payload: bytes) -> Act:
 
 
 def headers_of(*fields: tuple[str | bytes, str | bytes]) -> Act:
-    """A server that sends these response headers, then the rest of a good response."""
+    """A server that sends these response headers, then the rest of a correct response."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, fields)
@@ -47,7 +47,7 @@ def headers_of(*fields: tuple[str | bytes, str | bytes]) -> Act:
 
 
 def trailers_of(*fields: tuple[str | bytes, str | bytes]) -> Act:
-    """A server that sends a good response with these trailers."""
+    """A server that sends a correct response with these trailers."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -58,7 +58,7 @@ def trailers_of(*fields: tuple[str | bytes, str | bytes]) -> Act:
 
 
 def data_of(*payloads: bytes, flags: int = 0) -> Act:
-    """A server that sends these DATA payloads between good headers and good trailers."""
+    """A server that sends these DATA payloads between correct headers and trailers."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -70,7 +70,7 @@ def data_of(*payloads: bytes, flags: int = 0) -> Act:
 
 
 def after_the_end(kind: int, payload: bytes) -> Act:
-    """A server that sends one more frame behind a good response."""
+    """A server that sends one more frame after a correct response."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.answer(stream_id)
@@ -80,7 +80,7 @@ def after_the_end(kind: int, payload: bytes) -> Act:
 
 
 def after_a_reset(kind: int, payload: bytes) -> Act:
-    """A server that sends one more frame behind its RST_STREAM."""
+    """A server that sends one more frame after its RST_STREAM."""
 
     def act(peer: Peer, stream_id: int) -> None:
         peer.headers(stream_id, HEADERS)
@@ -103,7 +103,7 @@ def split_block(between: bytes) -> Act:
 
 
 def many_updates(on_stream: bool) -> Act:
-    """A server that opens a window beyond the largest there is."""
+    """A server that opens a window beyond 2**31-1."""
 
     def act(peer: Peer, stream_id: int) -> None:
         for _ in range(2):
@@ -253,8 +253,8 @@ CASES: dict[str, tuple[Rule, Case]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_broken_rule_is_caught_by_its_name(connected: Connect, name: str) -> None:
-    """The violation is recorded on the connection and on its stream; only a fault of the connection ends it."""
+def test_a_broken_rule_is_reported(connected: Connect, name: str) -> None:
+    """The violation is recorded on the connection and on its stream; only a connection error ends it."""
     rule, case = CASES[name]
 
     def script(peer: Peer) -> None:
@@ -279,7 +279,7 @@ def test_a_broken_rule_is_caught_by_its_name(connected: Connect, name: str) -> N
 
 
 def test_a_correct_server_breaks_no_rule(client: WireClient) -> None:
-    """Neither stack breaks any of them in ordinary calls."""
+    """Neither stack breaks any rule in ordinary calls."""
     with client.list("x" * 20_000, 5) as stream:
         assert len(stream.collect()) == 5
     with client.list("gone", -5) as stream:
@@ -294,7 +294,7 @@ def test_a_correct_server_breaks_no_rule(client: WireClient) -> None:
     assert not client.connection.violations
 
 
-def test_a_real_fault_of_a_real_stack_is_seen(grpclib_address: str, connected: Connect) -> None:
+def test_a_fault_of_a_real_stack_is_reported(grpclib_address: str, connected: Connect) -> None:
     """The trailers-only response to an unknown method has no content-type in grpclib 0.4."""
     with connected(grpclib_address).open("/proto.StreamService/Nope") as stream:
         stream.close_send()
@@ -302,8 +302,8 @@ def test_a_real_fault_of_a_real_stack_is_seen(grpclib_address: str, connected: C
         assert [one.rule for one in stream.violations] == [Rule.CONTENT_TYPE]
 
 
-def test_a_message_that_does_not_decompress_is_two_faults(connected: Connect) -> None:
-    """Nobody offered gzip, and it is none."""
+def test_garbage_in_an_unoffered_encoding_breaks_two_rules(connected: Connect) -> None:
+    """The client did not offer gzip, and the message is not gzip."""
 
     def script(peer: Peer) -> None:
         gzipped(b"not gzip")(peer, peer.accept())
@@ -316,7 +316,7 @@ def test_a_message_that_does_not_decompress_is_two_faults(connected: Connect) ->
 
 @pytest.mark.parametrize("on_stream", [True, False])
 def test_an_overrun_of_either_window_ends_the_connection(connected: Connect, on_stream: bool) -> None:
-    """One byte more than the window is a violation of that window, and memory stays bounded by it."""
+    """One byte too many is a violation of that window, and memory stays bounded by it."""
     rule = Rule.STREAM_OVERRUN if on_stream else Rule.CONNECTION_OVERRUN
 
     def script(peer: Peer) -> None:
@@ -333,8 +333,8 @@ def test_an_overrun_of_either_window_ends_the_connection(connected: Connect, on_
         assert stream.response.flow_bytes <= 65_535 + 16_384
 
 
-def test_data_after_a_reset_is_a_fault_once_the_server_has_read_the_reset(connected: Connect) -> None:
-    """What was in flight is none; what comes behind the answer to a later PING is."""
+def test_data_after_a_reset_that_was_read_is_a_violation(connected: Connect) -> None:
+    """DATA in flight is not; DATA after the answer to a later PING is."""
 
     def script(peer: Peer) -> None:
         peer.greet()
@@ -355,7 +355,7 @@ def test_data_after_a_reset_is_a_fault_once_the_server_has_read_the_reset(connec
         assert len(stream.violations) == 1
 
 
-def test_a_reset_that_answers_a_reset_is_a_fault(connected: Connect) -> None:
+def test_a_reset_in_response_to_a_reset_is_a_violation(connected: Connect) -> None:
     """RST_STREAM must not be sent in response to RST_STREAM (RFC 9113, section 5.4.2)."""
 
     def script(peer: Peer) -> None:
@@ -371,7 +371,7 @@ def test_a_reset_that_answers_a_reset_is_a_fault(connected: Connect) -> None:
 
 
 def test_settings_are_in_force_when_they_are_acknowledged(connected: Connect) -> None:
-    """A smaller frame size holds from the acknowledgement on, a larger one from its sending on."""
+    """A smaller frame size holds from the acknowledgement on, a larger one as soon as it is sent."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -389,8 +389,8 @@ def test_settings_are_in_force_when_they_are_acknowledged(connected: Connect) ->
         assert [one.rule for one in stream.connection.violations] == [Rule.FRAME_TOO_LARGE]
 
 
-def test_every_rule_has_words_and_its_own_ones() -> None:
-    """No two rules read alike, and each names its source unless it is a limit of this client."""
+def test_every_rule_has_its_own_words() -> None:
+    """Each names its source unless it is a limit of this library."""
     assert len({rule.words for rule in Rule}) == len(Rule)
     limits = {Rule.HEADER_BLOCK_SIZE, Rule.FLOOD, Rule.MESSAGE_SIZE}
     assert {rule for rule in Rule if not rule.source} == limits

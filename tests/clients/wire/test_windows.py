@@ -1,4 +1,4 @@
-"""Flow control in both directions: held shut, opened by bytes, obeyed."""
+"""Flow control in both directions: windows that are held, opened by bytes, and obeyed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SHUT = {SettingCode.INITIAL_WINDOW_SIZE: 0}
 SIZE = len(framed(response("w", 0).SerializeToString()))
 
 
-def test_with_a_window_of_nothing_the_server_sends_no_data(stack: tuple[str, str], connected: Connect) -> None:
-    """A List on a shut window brings headers at most, until the window opens."""
+def test_an_empty_window_stops_data(stack: tuple[str, str], connected: Connect) -> None:
+    """Until the window opens, a List returns at most headers."""
     client = connected(stack[1], settings=SHUT, hold_windows=True)
     with client.list("w", 3) as stream:
         assert [one for one in stream.watch(0.2) if one.kind == FrameType.DATA] == []
@@ -30,7 +30,7 @@ def test_with_a_window_of_nothing_the_server_sends_no_data(stack: tuple[str, str
 
 
 def test_a_window_opens_by_bytes(stack: tuple[str, str], connected: Connect) -> None:
-    """The server sends exactly as many bytes as the window is opened by, in the middle of a message too."""
+    """The server sends exactly as many bytes as the window was opened by, even in the middle of a message."""
     client = connected(stack[1], settings=SHUT, hold_windows=True)
     with client.list("w", 3) as stream:
         for granted in (1, 3, 4, SIZE):
@@ -43,8 +43,8 @@ def test_a_window_opens_by_bytes(stack: tuple[str, str], connected: Connect) -> 
         assert not stream.violations
 
 
-def test_a_window_is_held_from_the_middle_on(client: WireClient) -> None:
-    """A held window stays as it is, however much is read, and is given back as a whole when it is released."""
+def test_a_window_can_be_held_in_the_middle_of_a_stream(client: WireClient) -> None:
+    """A held window is not given back, however much is read; releasing it gives everything back."""
     with client.list("x" * 1000, 200) as stream:
         stream.hold_window()
         read = len(stream.take(60))
@@ -55,8 +55,8 @@ def test_a_window_is_held_from_the_middle_on(client: WireClient) -> None:
         assert read + len(stream.collect()) == 200
 
 
-def test_a_stream_is_opened_with_its_window_held(client: WireClient) -> None:
-    """`hold_window=True` at the opening concerns that stream alone."""
+def test_a_stream_can_be_opened_with_its_window_held(client: WireClient) -> None:
+    """`hold_window=True` applies only to that stream."""
     with client.open("List", hold_window=True) as held, client.list("y" * 1000, 200) as other:
         held.send_last("x" * 1000, 200)
         assert len(other.collect()) == 200
@@ -85,7 +85,7 @@ def test_the_connection_window_limits_all_streams(stack: tuple[str, str], connec
 
 
 def test_a_larger_connection_window_from_the_start(stack: tuple[str, str], connected: Connect) -> None:
-    """The option opens the connection's window right behind the first SETTINGS."""
+    """The option opens the connection's window right after the first SETTINGS."""
     client = connected(
         stack[1],
         settings={SettingCode.INITIAL_WINDOW_SIZE: 1 << 20},
@@ -98,7 +98,7 @@ def test_a_larger_connection_window_from_the_start(stack: tuple[str, str], conne
         assert client.connection.window == 0
 
 
-def test_a_settings_change_shrinks_and_grows_open_windows(grpcio_address: str, connected: Connect) -> None:
+def test_settings_change_the_windows_of_open_streams(grpcio_address: str, connected: Connect) -> None:
     """A window may become negative by SETTINGS; DATA comes only when it is positive again."""
     client = connected(grpcio_address, settings={SettingCode.INITIAL_WINDOW_SIZE: 1000}, hold_windows=True)
     with client.list("x" * 100, 100) as stream:
@@ -116,7 +116,7 @@ def test_a_settings_change_shrinks_and_grows_open_windows(grpcio_address: str, c
 
 
 def test_a_larger_frame_size_is_offered_and_used(grpcio_address: str, connected: Connect) -> None:
-    """A server may send larger frames as soon as this client's SETTINGS allow them."""
+    """A server may send larger frames as soon as the client's SETTINGS allow them."""
     client = connected(
         grpcio_address,
         settings={SettingCode.MAX_FRAME_SIZE: 1 << 20, SettingCode.INITIAL_WINDOW_SIZE: 1 << 22},
@@ -128,8 +128,8 @@ def test_a_larger_frame_size_is_offered_and_used(grpcio_address: str, connected:
         assert not stream.violations
 
 
-def test_this_client_obeys_the_servers_windows(connected: Connect) -> None:
-    """It sends what the smaller window allows and no byte more, and goes on when the window opens."""
+def test_the_client_obeys_the_servers_windows(connected: Connect) -> None:
+    """It sends exactly what the smaller window allows, and goes on when the window opens."""
     got: list[int] = []
 
     def script(peer: Peer) -> None:
@@ -155,7 +155,7 @@ def test_this_client_obeys_the_servers_windows(connected: Connect) -> None:
     assert got == [10, 0, 1, 5, len(message) - 16]
 
 
-def test_this_client_obeys_the_servers_frame_size(connected: Connect) -> None:
+def test_the_client_obeys_the_servers_frame_size(connected: Connect) -> None:
     """No DATA frame is larger than SETTINGS_MAX_FRAME_SIZE, whatever the windows allow."""
     sizes: list[int] = []
 
@@ -174,8 +174,8 @@ def test_this_client_obeys_the_servers_frame_size(connected: Connect) -> None:
     assert sizes == [20_000, 20_000, 10_000 + len(framed(Point("x" * 50_000, 1))) - 50_000, 0]
 
 
-def test_this_client_obeys_the_connection_window_of_the_server(connected: Connect) -> None:
-    """However wide the stream's window is, no more than 65,535 bytes go out before the connection's opens."""
+def test_the_client_obeys_the_connection_window_of_the_server(connected: Connect) -> None:
+    """Whatever the stream's window, only 65,535 bytes are sent before the connection's window opens."""
     got: list[int] = []
 
     def script(peer: Peer) -> None:
@@ -220,7 +220,7 @@ def test_a_change_of_the_servers_window_changes_open_streams(connected: Connect)
 
 
 def test_a_smaller_window_holds_from_its_acknowledgement_on(connected: Connect) -> None:
-    """What the server sends before it acknowledges a smaller window is no overrun, what it sends afterwards is."""
+    """DATA that the server sends before its acknowledgement is not an overrun, DATA after it is."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -240,8 +240,8 @@ def test_a_smaller_window_holds_from_its_acknowledgement_on(connected: Connect) 
         assert stream.window < 0
 
 
-def test_a_send_that_the_server_does_not_take_ends_by_its_time_limit(connected: Connect) -> None:
-    """The window stays shut: the send says so in time, and what is left goes as soon as it opens."""
+def test_a_send_into_an_exhausted_window_times_out(connected: Connect) -> None:
+    """The rest is sent as soon as the window opens."""
     got: list[Frame] = []
 
     def script(peer: Peer) -> None:
@@ -265,7 +265,7 @@ def test_a_send_that_the_server_does_not_take_ends_by_its_time_limit(connected: 
 
 
 def test_an_empty_data_frame_needs_no_window(connected: Connect) -> None:
-    """The half-close goes out although the server's window is used up (RFC 9113, section 6.9.1)."""
+    """The half-close is sent although the server's window is exhausted (RFC 9113, section 6.9.1)."""
     message = framed(Point("x", 1))
 
     def script(peer: Peer) -> None:
@@ -282,7 +282,7 @@ def test_an_empty_data_frame_needs_no_window(connected: Connect) -> None:
 
 
 def test_padding_is_given_back(connected: Connect) -> None:
-    """Padding that nobody reads is given back all the same, so that a padded response does not stall."""
+    """Padding is given back without being read, so that a padded response does not stall."""
 
     def script(peer: Peer) -> None:
         stream_id = peer.accept()
@@ -304,7 +304,7 @@ def test_padding_is_given_back(connected: Connect) -> None:
         assert not stream.violations
 
 
-def test_a_message_larger_than_the_window_is_given_back_while_somebody_waits_for_it(
+def test_a_message_larger_than_the_window_arrives_while_a_reader_waits(
     stack: tuple[str, str], connected: Connect
 ) -> None:
     """With a window of 100 bytes a message of 10,000 arrives as long as a reader waits, and stalls otherwise."""

@@ -88,7 +88,7 @@ def test_a_wrong_number_is_a_usage_error(run: Run, text: str) -> None:
     """It is not taken for once."""
     result = run(f"--grpcstream-repeat={text}", ".")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*Invalid repeat '{text}' from the option --grpcstream-repeat; valid is a number *"])
+    result.stderr.fnmatch_lines([f"*Invalid repeat '{text}' from the option --grpcstream-repeat; expected a number *"])
 
 
 @either_way
@@ -101,9 +101,9 @@ def test_the_hop_that_did_it_is_named(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "direct       passed",
-            "differs ORD-1: through the target: failed, expected *; direct: passed [[]test_list_responses_*",
-            "differs ROBUST-4: through the target: warned, expected *; direct: passed [[]test_a_request_without_pt_*",
+            "upstream     passed",
+            "differs ORD-1: through the target: failed, expected *; upstream: passed [[]test_list_responses_*",
+            "differs ROBUST-4: through the target: warned, expected *; upstream: passed [[]test_a_request_without_pt_*",
         ]
     )
 
@@ -115,7 +115,7 @@ def test_what_is_the_same_on_both_is_not_held_against_the_hop(judge: Judge, serv
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.no_fnmatch_line("differs *")
     result.stdout.no_fnmatch_line("warning ROBUST-4*")
-    result.stdout.fnmatch_lines(["the same on both, through the target and direct, though not passed: * test(s)"])
+    result.stdout.fnmatch_lines(["the same through the target and upstream, though not passed: * test(s)"])
 
 
 def test_a_target_behind_that_is_missing_ends_the_run(judge: Judge, reference: str) -> None:
