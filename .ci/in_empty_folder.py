@@ -1,4 +1,4 @@
-"""Run a command in a new empty folder, outside of every checkout, as somebody does who has only installed the wheel.
+"""Run a command in a new empty folder, outside of every checkout, like a user who has only installed the wheel.
 
 Run it as ``python in_empty_folder.py COMMAND [ARGUMENT ...]``; it exits with the command's exit code.
 """

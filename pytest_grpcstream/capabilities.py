@@ -17,6 +17,13 @@ EXCHANGES: Final = {
 }
 """The baseline exchanges through which other requirements are observed, in words."""
 
+FAILED_BASELINE_TIMEOUT: Final = 1.0
+"""Seconds that one operation may take on a target that fails every baseline exchange.
+
+The verdict is red there in any case: if hundreds of requirements each waited for their full timeout, it would only come
+later.
+"""
+
 
 @dataclass(frozen=True)
 class Capabilities:

@@ -79,10 +79,10 @@ class Run:
             settings = self.settings
             self._supervisor = TargetSupervisor(
                 timeout=settings.startup_timeout,
-                security=settings.security,
                 connector=self.connector,
-                features=settings.features,
-                clients=settings.clients,
+                features_probed_by=settings.clients[0],
+                declared_features=settings.features,
+                security=settings.security,
             )
         return self._supervisor
 

@@ -53,4 +53,4 @@ class StartPlugin:
             self._run.close()
             exited = f"the target exited while its features were being probed: {reason}"
             pytest.exit(exited if reason else str(error), returncode=TARGET_MISSING)
-        return target.summary()
+        return target.description_line()

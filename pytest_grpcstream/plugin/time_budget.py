@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-FAILING_TIMEOUT: Final = 1.0
-"""Seconds that one operation may take on a target that fails every baseline exchange.
+from pytest_grpcstream.capabilities import FAILED_BASELINE_TIMEOUT
 
-The verdict is red there in any case: if hundreds of requirements each waited for their full timeout, it would only come
-later.
-"""
 LOST_TIME_LIMIT: Final = 60.0
 """Seconds lost to timeouts of failed error-level requirements, after which the others wait less."""
 SHORTENED_TIMEOUT: Final = 2.0
@@ -38,7 +34,7 @@ class TimeBudget:
             serves: whether the target can do any baseline exchange, None while that is not known.
         """
         if serves is False:
-            return min(self.timeout, FAILING_TIMEOUT)
+            return min(self.timeout, FAILED_BASELINE_TIMEOUT)
         return self.timeout if self.lost <= LOST_TIME_LIMIT else min(self.timeout, SHORTENED_TIMEOUT)
 
     def note_lost(self, seconds: float, *, serves: bool | None) -> str:

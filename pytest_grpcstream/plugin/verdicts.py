@@ -94,7 +94,7 @@ class VerdictPlugin:
                 client=client,
                 verdict=verdict,
                 reason=reason,
-                target=(state.target and state.target.summary()) or "",
+                target=(state.target and state.target.description_line()) or "",
                 observed=tuple(observed),
                 expectations=amended.fulfilled,
                 late_death=state.late_death,

@@ -1,4 +1,4 @@
-"""What a run is pointed at: the text of a target, parsed once into a small frozen value."""
+"""The text of a target, parsed once into a small frozen value."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final, TypeAlias
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.escape import printable
 
+REFERENCE: Final = "pytest_grpcstream.reference_impl"
+"""The module of the bundled reference server."""
 FORMS: Final = (
     "host:port, [::1]:port, unix:/path, package.module:Attribute, "
     "'exec:COMMAND --port {port}', reference or reference:aio"
 )
-"""The forms of a target, for messages."""
-
-REFERENCE: Final = "pytest_grpcstream.reference_impl"
+"""The valid forms of a target, for messages."""
 
 _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]+)")
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -24,7 +24,7 @@ _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 @dataclass(frozen=True)
 class Address:
-    """A server that somebody started: ``host:port`` or ``unix:path``. It is never stopped."""
+    """The address of a server that already runs, ``host:port`` or ``unix:path``. It is never stopped."""
 
     text: str
 
@@ -34,7 +34,7 @@ class Address:
 
 @dataclass(frozen=True)
 class PythonPath:
-    """A servicer by its import path, served in a process of its own."""
+    """The import path of a servicer, which is served in a separate process."""
 
     text: str
     module: str
@@ -46,7 +46,7 @@ class PythonPath:
 
 @dataclass(frozen=True)
 class Command:
-    """A program to be started; ``{port}`` in its arguments stands for the port that it must listen on."""
+    """A command that starts a server; ``{port}`` in its arguments stands for the port to listen on."""
 
     text: str
     arguments: tuple[str, ...]
@@ -55,7 +55,7 @@ class Command:
         return self.text
 
     def with_port(self, port: int) -> list[str]:
-        """The arguments with ``{port}`` filled in."""
+        """Return the arguments with ``{port}`` replaced."""
         return [argument.replace("{port}", str(port)) for argument in self.arguments]
 
 
@@ -66,7 +66,7 @@ def parse(text: str) -> Target:
     """Parse the text of a target.
 
     Raises:
-        TargetError: the text is none of the known forms; the message says what is valid.
+        TargetError: The text has none of the valid forms (`FORMS`); the message lists them.
     """
     text = text.strip()
     if text == "reference":
@@ -77,7 +77,7 @@ def parse(text: str) -> Target:
         return _command(text)
     if text.startswith("unix:"):
         if not text.removeprefix("unix:").removeprefix("//"):
-            raise TargetError(f"target {printable(text)} names no socket; write unix:/path/of/the/socket")
+            raise TargetError(f"target {printable(text)} has no socket path; write unix:/path/of/the/socket")
         return Address(text)
     if match := _HOST.fullmatch(text):
         if not 0 < int(match["port"]) < 65536:
@@ -86,7 +86,7 @@ def parse(text: str) -> Target:
     module, separator, attribute = text.partition(":")
     if separator and _DOTTED.fullmatch(module) and _DOTTED.fullmatch(attribute):
         return PythonPath(text, module, attribute)
-    raise TargetError(f"target {printable(text)} is not understood; a target is {FORMS}")
+    raise TargetError(f"target {printable(text)} is not valid; valid forms: {FORMS}")
 
 
 def _command(text: str) -> Command:
@@ -98,7 +98,7 @@ def _command(text: str) -> Command:
         raise TargetError(f"target {printable(text)} has no command; write 'exec:COMMAND --port {{port}}'")
     if not any("{port}" in argument for argument in arguments):
         raise TargetError(
-            f"target {printable(text)}: the command has no {{port}}; it is replaced by the port that the server "
-            "must listen on, as in 'exec:./server --port {port}'"
+            f"target {printable(text)}: the command has no {{port}}, the placeholder for the port to listen on; "
+            "write it as in 'exec:./server --port {port}'"
         )
     return Command(text, arguments)

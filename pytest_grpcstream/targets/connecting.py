@@ -1,12 +1,14 @@
-"""Opens clients and channels to supervised targets, secured as each of them needs."""
+"""Opens clients and channels to a target, secured as the target is.
+
+grpcio and the wire client are imported by the methods that use them: importing this module stays cheap.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_grpcstream.errors import Mismatch, TargetError
-from pytest_grpcstream.targets.security import PLAINTEXT, Security
 
 if TYPE_CHECKING:
     import grpc
@@ -15,86 +17,112 @@ if TYPE_CHECKING:
     from pytest_grpcstream.clients.client import Client
     from pytest_grpcstream.clients.grpcio import LibraryClient
     from pytest_grpcstream.clients.wire import WireClient
-    from pytest_grpcstream.targets.supervisor import SupervisedTarget
+    from pytest_grpcstream.targets.security import Security
+
+
+class Endpoint(Protocol):
+    """What a connector needs to know of a target."""
+
+    @property
+    def address(self) -> str:
+        """Where the target listens, in grpcio's notation."""
+
+    @property
+    def security(self) -> Security:
+        """How clients reach the target: TLS, names and metadata."""
 
 
 class Connector:
-    """Opens clients.
+    """Opens clients that each have their own connection.
 
     Arguments:
-        timeout: seconds that one operation may take, unless a call says otherwise.
+        timeout: Seconds that one operation of a client may take by default.
     """
 
     def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
 
     def client(
-        self,
-        target: SupervisedTarget,
-        kind: str,
-        timeout: float | None = None,
-        *,
-        capabilities: Capabilities | None = None,
+        self, target: Endpoint, kind: str, timeout: float | None = None, *, capabilities: Capabilities | None = None
     ) -> Client:
-        """A client with a connection of its own: ``library`` or ``wire``.
+        """Open a client of either kind.
 
         Arguments:
-            capabilities: what the client is to know about the target.
+            kind: ``wire`` or ``library``.
+            timeout: Seconds that one operation may take; defaults to the timeout of the connector.
+            capabilities: What the client is to know about the target, see `Client`.
+
+        Raises:
+            TargetError: The target cannot be started, or its TLS files cannot be used.
         """
         opened = self.wire if kind == "wire" else self.library
         return opened(target, timeout, capabilities=capabilities)
 
     def library(
         self,
-        target: SupervisedTarget,
+        target: Endpoint,
         timeout: float | None = None,
         *,
         channel: grpc.Channel | None = None,
         capabilities: Capabilities | None = None,
     ) -> LibraryClient:
-        """A client on grpcio; it closes its channel unless one was given."""
+        """Open a library client.
+
+        Arguments:
+            timeout: Seconds that one operation may take; defaults to the timeout of the connector.
+            channel: The channel to use, which the caller closes. By default the client opens and closes its own.
+
+        Raises:
+            TargetError: The target cannot be started, or its TLS files cannot be used.
+        """
         from pytest_grpcstream.clients.grpcio import LibraryClient
 
         return LibraryClient(
             self.channel(target) if channel is None else channel,
-            timeout=self._timeout if timeout is None else timeout,
-            metadata=_security_of(target).metadata,
+            timeout=self.timeout if timeout is None else timeout,
+            metadata=target.security.metadata,
             owned=channel is None,
             capabilities=capabilities,
         )
 
-    def channel(self, target: SupervisedTarget) -> grpc.Channel:
-        """A channel with a connection of its own."""
-        from pytest_grpcstream.clients.grpcio import open_channel
-
-        security = _security_of(target)
-        return open_channel(target.address, security.credentials(), security.authority)
-
     def wire(
-        self, target: SupervisedTarget, timeout: float | None = None, *, capabilities: Capabilities | None = None
+        self, target: Endpoint, timeout: float | None = None, *, capabilities: Capabilities | None = None
     ) -> WireClient:
-        """A wire client; it connects when it is first used."""
+        """Return a wire client, which connects at its first use.
+
+        Arguments:
+            timeout: Seconds that one operation may take; defaults to the timeout of the connector.
+
+        Raises:
+            TargetError: The target cannot be started, or its TLS files cannot be used.
+        """
         from pytest_grpcstream.clients.wire import WireClient
 
-        security = _security_of(target)
+        security = target.security
         return WireClient(
             target.address,
-            timeout=self._timeout if timeout is None else timeout,
+            timeout=self.timeout if timeout is None else timeout,
             context=security.context(),
             authority=security.authority,
             metadata=security.metadata,
             capabilities=capabilities,
         )
 
-    def stream_limit(self, target: SupervisedTarget) -> int | None:
-        """How many concurrent streams a target allows on a connection, None if it names no number."""
-        from pytest_grpcstream.clients.wire import SettingCode
+    def channel(self, target: Endpoint) -> grpc.Channel:
+        """Open a channel with its own connection.
+
+        Raises:
+            TargetError: The target cannot be started, or its TLS files cannot be used.
+        """
+        from pytest_grpcstream.clients.grpcio import open_channel
+
+        security = target.security
+        return open_channel(target.address, security.credentials(), security.authority)
+
+    def stream_limit(self, target: Endpoint) -> int | None:
+        """Return the target's SETTINGS_MAX_CONCURRENT_STREAMS; None if it sends none, or cannot be reached."""
+        from pytest_grpcstream.wire.codes import SettingCode
 
         with contextlib.suppress(Mismatch, TargetError), self.wire(target) as client:
             return client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS)
         return None
-
-
-def _security_of(target: SupervisedTarget) -> Security:
-    # What was served in this process, or spawned by it, is not the guarded target that the settings speak of.
-    return target.security if target.guarded else PLAINTEXT

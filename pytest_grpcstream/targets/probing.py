@@ -1,8 +1,8 @@
-"""What a target is like: which optional features it has and whether its Route speaks first; found out once per run.
+"""Probes what a target can do: its optional features, its baseline calls, and whether its Route speaks first.
 
-A server without a directive treats it as an ordinary name. So a feature is there if the target answers its directive
-in another way than it answers a word that nobody defined, by any of the methods; what the answer is worth is then for
-the requirements to judge, not for this module. A server that refuses every word alike has no feature.
+A server that lacks a directive treats it as an ordinary name. So a feature is present if the target reacts to its
+directive differently than to an undefined one, over any of the methods. Whether the reaction is correct is for the
+requirements to judge. A server that rejects every directive alike has no feature.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from pytest_grpcstream.values import EOF, Code, Metadata, Point
 from pytest_grpcstream.verify import EXCHANGES
 
 _UNDEFINED: Final = "!undefined"
-"""A word that the contract does not define: the control of every probe."""
-_TRIES: Final = 3
-"""Times that a plain exchange is tried which fails at once; one that hangs would only cost the same time again."""
-_NAP_MS: Final = 150
-"""Milliseconds that the probe of `!sleep` asks for."""
+"""A directive that the contract does not define: the control of every probe."""
+_ATTEMPTS: Final = 3
+"""Attempts at a baseline exchange that fails at once; one that times out is not repeated, it would only time out."""
+_SLEEP_MS: Final = 150
+"""Milliseconds that the probe of ``!sleep`` requests."""
 
 Reaction: TypeAlias = tuple[object, ...]
+"""What came back to a request, comparable with what came back to another one."""
 
 
-def _reaction(stream: Stream, name: str) -> Reaction:
-    """What came back, with the request's own name taken out so that reactions can be compared."""
+def _read_reaction(stream: Stream, name: str) -> Reaction:
+    """Read a stream to its end. The request's own name is masked, so that reactions to two names can be equal."""
     try:
         points = stream.collect(limit=2000)
     except StreamError as error:
@@ -43,84 +44,84 @@ def _reaction(stream: Stream, name: str) -> Reaction:
     return (stream.status.code, *shown)
 
 
-def _by_list(client: Client, name: str, value: int) -> Reaction:
+def _call_list(client: Client, name: str, value: int) -> Reaction:
+    """Call List. Answers that differ in their number of responses only are equal: the server chooses it each time."""
+    reaction = _call_counted_list(client, name, value)
+    ordinary = (int(Code.OK), *(("<name>", value + place) for place in range(len(reaction) - 1)))
+    return ("ordinary",) if len(reaction) > 1 and reaction == ordinary else reaction
+
+
+def _call_counted_list(client: Client, name: str, value: int) -> Reaction:
     with client.list(name, value) as stream:
-        reaction = _reaction(stream, name)
-    # The server chooses how many responses a List has, and may choose each time.
-    usual = (int(Code.OK), *(("<name>", value + place) for place in range(len(reaction) - 1)))
-    return ("usual",) if len(reaction) > 1 and reaction == usual else reaction
+        return _read_reaction(stream, name)
 
 
-def _counted_by_list(client: Client, name: str, value: int) -> Reaction:
-    with client.list(name, value) as stream:
-        return _reaction(stream, name)
-
-
-def _by_record(client: Client, name: str, value: int) -> Reaction:
+def _call_record(client: Client, name: str, value: int) -> Reaction:
     with client.record() as stream:
         stream.send(name, value)
         stream.close_send()
-        return _reaction(stream, name)
+        return _read_reaction(stream, name)
 
 
-def _by_route(client: Client, name: str, value: int) -> Reaction:
+def _call_route(client: Client, name: str, value: int) -> Reaction:
     with client.route() as stream:
         stream.send(name, value)
         stream.close_send()
-        return _reaction(stream, name)
+        return _read_reaction(stream, name)
 
 
-_Method: TypeAlias = Callable[[Client, str, int], Reaction]
+_Call: TypeAlias = Callable[[Client, str, int], Reaction]
 
 
-def _differs(client: Client, text: str, value: int, *methods: _Method) -> bool:
-    word, _, rest = text.partition(" ")
+def _differs(client: Client, directive: str, value: int, *calls: _Call) -> bool:
+    """Whether any of the calls reacts to a directive differently than to an undefined one."""
+    word, _, rest = directive.partition(" ")
     control = f"{_UNDEFINED} {rest}" if rest else _UNDEFINED
-    assert word != _UNDEFINED  # noqa: S101 - the control must not be what is asked for
+    assert word != _UNDEFINED  # noqa: S101 - a control that equals the directive never differs
 
-    def differs(method: _Method) -> bool:
-        usual = method(client, control, value)
-        # What answers now this and now that, or nothing in time, does not show by it that it knows a directive.
-        return method(client, text, value) != usual and method(client, control, value) == usual
+    def differs(call: _Call) -> bool:
+        before = call(client, control, value)
+        # A server whose reactions to the control vary, or time out, does not show that it knows the directive.
+        return call(client, directive, value) != before and call(client, control, value) == before
 
-    return any(map(differs, methods))
+    return any(map(differs, calls))
 
 
 def _has_abort(client: Client) -> bool:
-    return _differs(client, "!abort 0 probe", int(Code.NOT_FOUND), _by_route, _by_list, _by_record)
+    return _differs(client, "!abort 0 probe", int(Code.NOT_FOUND), _call_route, _call_list, _call_record)
 
 
 def _has_finish(client: Client) -> bool:
-    return _differs(client, "!finish", 0, _by_route, _by_list)
+    return _differs(client, "!finish", 0, _call_route, _call_list)
 
 
 def _has_repeat(client: Client) -> bool:
     counts = (3, 4, 11)
-    # A List has some number of responses in any case, and may happen to have what one of them asks for.
-    return any(_differs(client, f"!repeat {count} probe", 1000, _by_route) for count in counts) or all(
-        len(_counted_by_list(client, f"!repeat {count} probe", 1000)) == count + 1 for count in counts
+    # Every List has some number of responses, which may happen to be one of these counts, but not all of them.
+    return any(_differs(client, f"!repeat {count} probe", 1000, _call_route) for count in counts) or all(
+        len(_call_counted_list(client, f"!repeat {count} probe", 1000)) == count + 1 for count in counts
     )
 
 
 def _has_echo(client: Client) -> bool:
-    return _differs(client, "!echo probe", 4242, _by_route, _by_record)
+    return _differs(client, "!echo probe", 4242, _call_route, _call_record)
 
 
 def _has_sleep(client: Client) -> bool:
-    def seconds(method: _Method, name: str) -> float:
+    def measure(call: _Call, name: str) -> float:
         began = time.monotonic()
-        method(client, name, 0)
+        call(client, name, 0)
         return time.monotonic() - began
 
-    def slept(method: _Method) -> bool:
-        return seconds(method, f"!sleep {_NAP_MS}") - seconds(method, f"{_UNDEFINED} {_NAP_MS}") > _NAP_MS / 1250
+    def sleeps(call: _Call) -> bool:
+        return measure(call, f"!sleep {_SLEEP_MS}") - measure(call, f"{_UNDEFINED} {_SLEEP_MS}") > _SLEEP_MS / 1250
 
-    # Twice, so that one slow answer is not taken for sleep.
-    return any(slept(method) and slept(method) for method in (_by_list, _by_route))
+    # Measured twice, so that one slow answer does not count as sleep.
+    return any(sleeps(call) and sleeps(call) for call in (_call_list, _call_route))
 
 
 def _has_watch(client: Client) -> bool:
-    return _differs(client, f"!cancelled {uuid.uuid4().hex}", 5, _by_list)
+    return _differs(client, f"!cancelled {uuid.uuid4().hex}", 5, _call_list)
 
 
 def _has_metadata(client: Client) -> bool:
@@ -133,8 +134,8 @@ def _has_metadata(client: Client) -> bool:
                 stream.collect()
             except StreamError:
                 continue
-            back = [*stream.initial_metadata, *(stream.trailing_metadata or ())]
-            if any(key in (INITIAL_KEY, TRAILING_KEY) for key, _ in back):
+            received = [*stream.initial_metadata, *(stream.trailing_metadata or ())]
+            if any(key in (INITIAL_KEY, TRAILING_KEY) for key, _ in received):
                 return True
     return False
 
@@ -148,16 +149,17 @@ _PROBES: Final[dict[str, Callable[[Client], bool]]] = {
     "watch": _has_watch,
     "metadata": _has_metadata,
 }
+"""How each optional feature (`pytest_grpcstream.capabilities.FEATURES`) is probed."""
 
 
-def _is_eager(client: Client) -> bool:
-    """Whether a Route has a response before any request, and before the half-close too.
+def _route_speaks_first(client: Client) -> bool:
+    """Whether Route sends a response before the first request, and before the half-close.
 
-    Most have none in any case, which shows at once; only for the others it has to be waited for.
+    A Route without requests that has no response at all shows at once that it does not; only the others are waited for.
     """
     with client.route() as stream:
         stream.close_send()
-        if len(_reaction(stream, "")) == 1:
+        if len(_read_reaction(stream, "")) == 1:
             return False
     with client.route() as stream:
         try:
@@ -166,80 +168,84 @@ def _is_eager(client: Client) -> bool:
             return False
 
 
-def _lost(verdict: Mismatch) -> bool:
-    """Whether all that is known of an RPC is that its connection was lost, as when the target dies."""
-    status = None if verdict.stream is None else verdict.stream.status
+def _lost_connection(mismatch: Mismatch) -> bool:
+    """Whether the RPC ended because its connection was lost, as when the target dies."""
+    status = None if mismatch.stream is None else mismatch.stream.status
     return status is not None and status.code == Code.UNAVAILABLE
 
 
 class Prober:
-    """Asks a target what it can do.
+    """Probes one target over one kind of client.
 
-    A target that dies of a question has answered it with no, if it can be started again for the next.
+    A probe that crashes the target means: feature absent. The target is restarted for the next probe if that is
+    possible.
 
     Arguments:
-        connect: opens a client on a connection of its own; every question gets one, so that none spoils the next.
-        revive: after an error of the target: whether it had died and can be asked again.
+        connect: Opens a client with its own connection. Every probe gets one, so that none affects the next.
+        discard_if_dead: Called after an error of the target; returns whether it had died and will be restarted.
     """
 
-    def __init__(self, connect: Callable[[], Client], revive: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, connect: Callable[[], Client], discard_if_dead: Callable[[], bool] = lambda: False) -> None:
         self._connect = connect
-        self._revive = revive
+        self._discard_if_dead = discard_if_dead
 
-    def features(self) -> frozenset[str]:
-        """Find out which optional features the target has.
+    def find_features(self) -> frozenset[str]:
+        """Probe which optional features the target has.
 
         Raises:
-            TargetError: it is not there, or died and cannot be started again.
+            TargetError: The target cannot be reached, or died and cannot be restarted.
         """
-        return frozenset(name for name, question in _PROBES.items() if self._answers(question))
+        return frozenset(name for name, probe in _PROBES.items() if self._succeeds(probe))
 
-    def capabilities(self, features: frozenset[str], *, declared: bool) -> Capabilities:
-        """Find out what the target is like by this kind of client.
+    def find_capabilities(self, features: frozenset[str], *, declared: bool) -> Capabilities:
+        """Probe the baseline exchanges, and whether Route speaks first.
 
         Arguments:
-            features: the optional features that it has.
-            declared: whether they were declared, not found out.
+            features: The optional features of the target.
+            declared: Whether the features were declared instead of probed.
 
         Raises:
-            TargetError: it is not there, or died and cannot be started again.
+            TargetError: The target cannot be reached, or died and cannot be restarted.
         """
-        tried = {name: self._failure(exchange) for name, exchange in EXCHANGES.items()}
-        broken = {name: failure for name, failure in tried.items() if failure is not None}
+        tried = {name: self._try_exchange(exchange) for name, exchange in EXCHANGES.items()}
+        failed = {name: failure for name, failure in tried.items() if failure is not None}
         return Capabilities(
-            features=features, declared=declared, route_speaks_first=self._answers(_is_eager), failed_exchanges=broken
+            features=features,
+            declared=declared,
+            route_speaks_first=self._succeeds(_route_speaks_first),
+            failed_exchanges=failed,
         )
 
-    def _failure(self, exchange: Callable[[Client], None]) -> str | None:
-        """How an exchange failed at last, or None: what only fails now and then is for the requirements to judge."""
+    def _try_exchange(self, exchange: Callable[[Client], None]) -> str | None:
+        """Return how an exchange failed in every attempt; None if one worked: requirements judge what is flaky."""
         failure = ""
-        for turn in range(_TRIES):
+        for attempt in range(_ATTEMPTS):
             try:
                 with self._connect() as client:
                     exchange(client)
             except OperationTimeout as timeout:
                 return timeout.actual
-            except Mismatch as verdict:
-                failure = verdict.actual
-                if not turn and _lost(verdict):
-                    self._revive()
+            except Mismatch as mismatch:
+                failure = mismatch.actual
+                if not attempt and _lost_connection(mismatch):
+                    self._discard_if_dead()
                 continue
             except TargetError as error:
                 failure = str(error)
-                if not self._revive():
+                if not self._discard_if_dead():
                     raise
                 continue
             return None
         return failure
 
-    def _answers(self, question: Callable[[Client], bool]) -> bool:
-        """Whether a question is answered with yes; where no RPC can be opened to ask it, it is not."""
+    def _succeeds(self, probe: Callable[[Client], bool]) -> bool:
+        """Run a probe; one that cannot even open its RPC, or that crashes the target, did not succeed."""
         try:
             with self._connect() as client:
-                return question(client)
+                return probe(client)
         except StreamError:
             return False
         except TargetError:
-            if not self._revive():
+            if not self._discard_if_dead():
                 raise
             return False

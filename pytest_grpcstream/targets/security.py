@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.targets import probe
+from pytest_grpcstream.targets.preface_check import check_preface
 
 if TYPE_CHECKING:
     import ssl
@@ -115,7 +115,7 @@ class Security:
         except TargetError:
             patience = min(timeout, _HINT)
             secure = _answers(_shake_hands, address, patience)
-            if self.tls and not secure and _answers(probe.check, address, patience):
+            if self.tls and not secure and _answers(check_preface, address, patience):
                 raise TargetError(f"{address} speaks HTTP/2 without TLS; leave out --grpcstream-tls") from None
             if secure and not self.tls:
                 raise TargetError(f"{address} speaks TLS; reach it with --grpcstream-tls") from None
@@ -123,7 +123,7 @@ class Security:
 
     def _connect(self, address: str, timeout: float, context: ssl.SSLContext | None) -> None:
         if context is None:
-            probe.check(address, timeout)
+            check_preface(address, timeout)
             return
         from pytest_grpcstream.clients.wire import Connection
         from pytest_grpcstream.wire.dialing import default_authority, server_name

@@ -88,14 +88,14 @@ def make_servicer(candidate: object, name: str) -> object:
     made = candidate
     if not _has_methods(made):
         if not callable(made):
-            raise TargetError(f"{name} is no servicer: it has none of the methods {', '.join(_METHODS)}")
+            raise TargetError(f"{name} is not a servicer: it has none of the methods {', '.join(_METHODS)}")
         try:
             made = made()
         except Exception as error:
             raise TargetError(f"{name}() raised {type(error).__name__}: {error}") from error
     if not _has_methods(made):
         raise TargetError(
-            f"{name} made a {type(made).__name__}, which is no servicer: it has none of the methods "
+            f"{name} made a {type(made).__name__}, which is not a servicer: it has none of the methods "
             f"{', '.join(_METHODS)}"
         )
     return made

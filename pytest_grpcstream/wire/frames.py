@@ -109,7 +109,7 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 
 
 def pad(payload: bytes, padding: int | None) -> tuple[int, bytes]:
-    """The flag and the payload with ``padding`` zero bytes behind it; None for no padding and no PADDED flag."""
+    """The flag and the payload with ``padding`` zero bytes after it; None for no padding and no PADDED flag."""
     if padding is None:
         return 0, payload
     return Flag.PADDED, bytes([padding]) + payload + bytes(padding)
@@ -155,7 +155,7 @@ def header_frames(
     Arguments:
         split: bytes of the block in the first frames; the last number counts for all that follow. Without it every
             frame is as large as ``largest`` allows.
-        padding: bytes of padding behind the first fragment, None for no PADDED flag.
+        padding: bytes of padding after the first fragment, None for no PADDED flag.
     """
     extra = (0 if padding is None else padding + 1) + (0 if priority is None else 5)
     sizes = list(split) or [largest - extra, largest]

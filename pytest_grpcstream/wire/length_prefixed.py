@@ -19,7 +19,7 @@ class MessageTooLargeError(Exception):
 
 
 def add_prefix(message: bytes, *, compressed: int = 0, length: int | None = None) -> bytes:
-    """A message behind its prefix.
+    """A message with its prefix.
 
     Arguments:
         compressed: the compressed flag, 0 to 255.

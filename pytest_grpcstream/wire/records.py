@@ -31,7 +31,7 @@ class Part(NamedTuple):
         first: the message that the frame's first byte belongs to.
         start: the offset of that byte in the message.
         last: the message that the frame's last byte belongs to.
-        stop: the offset behind that byte in the message.
+        stop: the offset after that byte in the message.
         size: the size of the last message with its prefix of 5 bytes, None while that is not known.
     """
 
@@ -70,7 +70,7 @@ class FrameRecord(NamedTuple):
         flags: its flags as on the wire.
         stream_id: its stream identifier without the reserved bit.
         length: the length of its payload in bytes.
-        stream_window: for DATA, bytes left in the stream's window behind it: the sender's window.
+        stream_window: for DATA, bytes left in the stream's window after it: the sender's window.
         connection_window: for DATA, likewise for the connection.
         content: for DATA a `Part` or None, for the last frame of a header block its fields, for RST_STREAM the error
             code, for WINDOW_UPDATE the increment, for SETTINGS the pairs, for PING and unknown types the payload, for
@@ -158,13 +158,16 @@ class WireTimeline(Timeline):
     """A timeline whose events may also be frames; two threads may add to it.
 
     Arguments:
+        own: the side that sends the frames which are `FrameRecord.sent`.
         hidden: field names whose values are never shown, because they are secret.
         head: events kept from the beginning.
         tail: events kept from the end.
     """
 
-    def __init__(self, hidden: Collection[bytes] = (), *, head: int = HEAD, tail: int = TAIL) -> None:
+    def __init__(self, own: Side, hidden: Collection[bytes] = (), *, head: int = HEAD, tail: int = TAIL) -> None:
         super().__init__()
+        self._own: Side = own
+        self._peer: Side = "server" if own == "client" else "client"
         self._hidden = frozenset(hidden)
         self._numbers = itertools.count(1)
         self._room = head
@@ -199,5 +202,5 @@ class WireTimeline(Timeline):
             yield entry if isinstance(entry, Event) else self._event(number, entry)
 
     def _event(self, number: int, frame: FrameRecord) -> Event:
-        side: Side = "client" if frame.sent else "server"
+        side = self._own if frame.sent else self._peer
         return Event(number, frame.at - self.began, side, frame.name, lambda: frame.describe(self._hidden))

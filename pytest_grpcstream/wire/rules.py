@@ -54,7 +54,7 @@ class Rule(enum.Enum):
     FIELD_VALUE = "a field value with a forbidden character, or white space around it", "RFC 9113, 8.2.1"
     CONNECTION_FIELD = "a connection-specific field", "RFC 9113, 8.2.2"
     PSEUDO_IN_TRAILERS = "a pseudo-header field in trailers", "RFC 9113, 8.1"
-    PSEUDO_FIELD = "a pseudo-header field that responses do not have, twice, or behind other fields", "RFC 9113, 8.3"
+    PSEUDO_FIELD = "a pseudo-header field that responses do not have, twice, or after other fields", "RFC 9113, 8.3"
     NO_HTTP_STATUS = "response headers without one valid :status", "RFC 9113, 8.3.2"
     CONTENT_LENGTH = "a content-length that is not the length of the DATA", "RFC 9113, 8.1.1"
 

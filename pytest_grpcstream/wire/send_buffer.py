@@ -73,7 +73,7 @@ class SendBuffer:
         try:
             taken = self._transport.send(self._buffer)
         except OSError:
-            # What the peer sent before it went away can still be read, and reading shows how the connection ended.
+            # What the peer sent before it disconnected can still be read, and reading shows how the connection ended.
             self.shut_down()
             return
         if taken:

@@ -34,7 +34,7 @@ class OwnSettings:
 
     A peer uses a value from when it reads the SETTINGS frame, at the latest when it acknowledges it. In between both
     the old and the new value may be in force, so the peer is held to the more generous one (RFC 9113, sections 6.5.3
-    and 6.9.3). A stream that was opened behind a SETTINGS frame begins with it.
+    and 6.9.3). A stream that was opened after a SETTINGS frame begins with it.
 
     Attributes:
         newest: the number of the newest SETTINGS frame, 0 before the first.
@@ -73,7 +73,7 @@ class OwnSettings:
         self.table = max(limits.table for limits in self._in_force)
 
     def window(self, number: int) -> int:
-        """The initial window of a stream that was opened behind SETTINGS frame number ``number``, in bytes."""
+        """The initial window of a stream that was opened after SETTINGS frame number ``number``, in bytes."""
         oldest = self.newest - (len(self._in_force) - 1)
         return max(limits.window for limits in list(self._in_force)[max(0, number - oldest) :])
 

@@ -11,7 +11,7 @@ from mutants.base import Mutant
 
 
 def all_mutants() -> Iterator[type[Mutant]]:
-    """Every class that names the requirement which must catch it, by module and in the order of definition."""
+    """Every class that names the requirement that must catch it, by module and in the order of definition."""
     for info in pkgutil.iter_modules([str(Path(__file__).parent)]):
         if info.name.startswith(("test_", "conftest", "unlimited", "selecting")):
             continue

@@ -1,4 +1,4 @@
-"""What every mutant is: the correct servicer, one thing wrong, and the requirement that must notice."""
+"""The base of every mutant: the correct servicer, one fault, and the requirement that must notice it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from servers.correct import Correct
 USES_LIST: Final = frozenset(
     {"DEADL-5", "EOF-1", "META-1", "META-2", "META-6", "META-9", "META-11", "META-17", "META-18", "ORD-1"}
 )
-"""Requirements that a server fails whose every List is wrong; those that look only whether it goes on stay open."""
+"""Requirements that fail if every List is wrong. Those that only check whether the server survives stay open."""
 USES_RECORD: Final = frozenset({"DEADL-5", "EOF-14", "FLOW-7", "META-9", "PAIR-1", "PAIR-2", "SIZE-5", "SIZE-7"})
-"""Requirements that a server fails whose every Record is wrong."""
+"""Requirements that fail if every Record is wrong."""
 USES_ROUTE: Final = frozenset(
     {"CANCEL-16", "EOF-13", "HALF-1", "HALF-4", "META-1", "META-2", "META-9", "META-17", "META-18", "ORD-12"}
 )
-"""Requirements that a server fails whose every Route is wrong."""
+"""Requirements that fail if every Route is wrong."""
 JOINS_TEXTS: Final = frozenset({"EOF-5", "ORD-2", "ORD-4", "ORD-6", "ORD-7", "PAIR-7", "PAIR-11"})
-"""Requirements whose tests look at what a Record echoes."""
+"""Requirements whose tests check what a Record echoes."""
 
 
 class Mutant(Correct):
-    """A correct servicer but for the one thing that its class is named for.
+    """A servicer that is correct except for the one fault that its class is named for.
 
     Attributes:
         killed_by: the id of the requirement that must fail.
-        also: ids of requirements that the same fault may break as well; a comment beside it says why.
-        warned: whether the fault is a warning only, because the requirement allows other ways out.
+        also: ids of requirements that the same fault may break too; a comment beside it says why.
+        warned: whether the fault only causes a warning, because the requirement allows other outcomes.
     """
 
     killed_by: ClassVar[str]
@@ -42,40 +42,40 @@ class Mutant(Correct):
 
     @classmethod
     def target(cls) -> str:
-        """How a run is pointed at this mutant."""
+        """The target text that points a run at this mutant."""
         return f"{cls.__module__}:{cls.__qualname__}"
 
 
-class NoticesLeaving(Mutant):
-    """A servicer that does something when a client goes away."""
+class NoticesDisconnect(Mutant):
+    """A servicer that acts when a client goes away."""
 
     class CALL(Call):
-        """An RPC of which it is always found out whether the client went away, marked or not."""
+        """An RPC that always learns whether its client went away, whether or not it carries a token."""
 
         def requests_ended(self) -> None:
-            """The request iterator came to its end; the report of a cancel follows in a moment."""
+            """The request iterator has ended; a cancel would be reported in a moment."""
             self.over.wait(0.02)
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """What every RPC starts with."""
+        """Begin an RPC, as every method does first."""
         call = super().begin(context, method)
         context.add_callback(lambda: None if call.settled else self.left(call))
         return call
 
     def left(self, call: Call) -> None:
-        """A client went away."""
+        """Called when a client went away."""
         raise NotImplementedError
 
 
 class OpenRoutes:
-    """The Routes that are open, so that one RPC can end others."""
+    """The open Routes, so that one RPC can cancel others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._routes: dict[Call, grpc.ServicerContext] = {}
 
     def add(self, call: Call) -> None:
-        """Remember an RPC for as long as it lasts, if it is a Route."""
+        """Remember a Route until it is over; ignore other RPCs."""
         if call.method == "Route":
             with self._lock:
                 self._routes[call] = call.context
@@ -86,7 +86,7 @@ class OpenRoutes:
             self._routes.pop(call, None)
 
     def cancel_all_but(self, call: Call) -> None:
-        """End every Route but this one."""
+        """Cancel every Route except this one."""
         with self._lock:
             contexts = [context for other, context in self._routes.items() if other is not call]
         for context in contexts:
@@ -94,17 +94,17 @@ class OpenRoutes:
 
 
 class _HalfClose:
-    """Stands in a queue of points for the half-close."""
+    """The type of the value that stands for the half-close in a queue of points."""
 
 
 HALF_CLOSE: Final = _HalfClose()
 
 
 class ReadAhead:
-    """Points of a stream that a thread of its own reads before anybody asks for them.
+    """Points of a stream that a separate thread reads before the handler asks for them.
 
     Attributes:
-        half_closed: set once the half-close was read; points may still be waiting then.
+        half_closed: set once the half-close was read; points may still be waiting.
     """
 
     def __init__(self, call: Call, requests: Iterator[StreamRequest], point: Callable[..., StreamPoint]) -> None:
@@ -126,7 +126,7 @@ class ReadAhead:
             self._waiting.put(error)
 
     def get(self, timeout: float | None = None) -> StreamPoint | None:
-        """The next point, or None for the half-close.
+        """Return the next point, or None for the half-close.
 
         Raises:
             queue.Empty: nothing came within ``timeout`` seconds.
@@ -141,16 +141,16 @@ class ReadAhead:
             yield point
 
     def until_silence(self, seconds: float) -> Iterator[StreamPoint]:
-        """The points up to the half-close.
+        """Yield the points up to the half-close.
 
         Raises:
-            queue.Empty: nothing came for that many seconds.
+            queue.Empty: nothing came for ``seconds`` seconds.
         """
         while (point := self.get(seconds)) is not None:
             yield point
 
     def overtaking(self, word: str) -> Iterator[StreamPoint]:
-        """The points up to the half-close, but a directive drops those that were read a moment before it."""
+        """Yield the points up to the half-close; a directive discards the points read just before it."""
         kept: list[StreamPoint] = []
         while True:
             try:
@@ -167,5 +167,5 @@ class ReadAhead:
             kept.append(point)
 
     def waiting(self) -> bool:
-        """Whether a point or the half-close can be had at once."""
+        """Whether a point or the half-close is available at once."""
         return not self._waiting.empty()

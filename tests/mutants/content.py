@@ -1,4 +1,4 @@
-"""Mutants that change what a message says: its name, its value, or whether it says anything."""
+"""Mutants that change the content of a message: its name, its value, or whether it has a point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from servers.directives import Directive
 
 
 class ListDoesNotWrap(Mutant):
-    """List fails where the value goes beyond the largest int32."""
+    """List fails where the value exceeds the largest int32."""
 
     killed_by = "ORD-11"
 
@@ -22,27 +22,27 @@ class ListDoesNotWrap(Mutant):
 
 
 class ListStopsCountingAtTheTop(Mutant):
-    """List stays at the largest int32 in place of going on with the smallest."""
+    """List stays at the largest int32 instead of wrapping around to the smallest."""
 
     killed_by = "ORD-11"
 
     def response(self, name: str, value: int) -> StreamResponse:
-        """A response whose value does not wrap."""
+        """A response whose value does not wrap around."""
         return super().response(name, min(value, 2**31 - 1))
 
 
 class ListLosesTheSign(Mutant):
-    """List takes a negative value for a positive one."""
+    """List treats a negative value as positive."""
 
     killed_by = "ORD-1"
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses from the absolute value on."""
+        """The usual responses, starting at the absolute value."""
         yield from super().usual_series(name, abs(base))
 
 
 class ListTrimsNames(Mutant):
-    """List takes white space off both ends of the name."""
+    """List strips white space from both ends of the name."""
 
     killed_by = "ORD-6"
 
@@ -52,7 +52,7 @@ class ListTrimsNames(Mutant):
 
 
 class ListLowersNames(Mutant):
-    """List makes the name lower-case."""
+    """List converts the name to lower case."""
 
     killed_by = "ORD-6"
 
@@ -62,7 +62,7 @@ class ListLowersNames(Mutant):
 
 
 class ListNormalisesNames(Mutant):
-    """List brings the name into Unicode's composed form."""
+    """List normalises the name to Unicode's composed form (NFC)."""
 
     killed_by = "ORD-6"
 
@@ -72,7 +72,7 @@ class ListNormalisesNames(Mutant):
 
 
 class ListCutsNamesAtNul(Mutant):
-    """List takes the name for a C string."""
+    """List treats the name as a C string and cuts it at the first NUL."""
 
     killed_by = "ORD-6"
 
@@ -87,11 +87,11 @@ class ListLosesAstralCharacters(Mutant):
     killed_by = "ORD-6"
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses with a name of 16-bit characters."""
+        """The usual responses with a name limited to 16-bit characters."""
         yield from super().usual_series("".join(char if ord(char) < 0x10000 else "\ufffd" for char in name), base)
 
 
-class ListNamesTheNameless(Mutant):
+class ListFillsInEmptyNames(Mutant):
     """List fills in a name where the request has an empty one."""
 
     killed_by = "ORD-6"
@@ -102,13 +102,13 @@ class ListNamesTheNameless(Mutant):
 
 
 class RouteEchoesSixteenBits(Mutant):
-    """Route's echo has only the low sixteen bits of the value."""
+    """Route's echo keeps only the low sixteen bits of the value."""
 
     killed_by = "ORD-6"
-    also = frozenset({"ORD-3"})  # whose echoes have negative values
+    also = frozenset({"ORD-3"})  # its echoes have negative values
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
-        """The answer, to an echo with a smaller value."""
+        """The answer; to an echo, with a truncated value."""
         if directive.word == "!echo":
             yield self.response(point.name, point.value & 0xFFFF)
         else:
@@ -116,45 +116,45 @@ class RouteEchoesSixteenBits(Mutant):
 
 
 class EchoDecodesLatin1(Mutant):
-    """Record's echo reads UTF-8 as Latin-1."""
+    """Record's echo decodes UTF-8 as Latin-1."""
 
     killed_by = "ORD-6"
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
-        """The joined texts, misread."""
+        """The joined texts, decoded incorrectly."""
         return super().echoed([text.encode().decode("latin-1") for text in texts], count)
 
 
 class RecordDropsPointlessRequests(Mutant):
-    """Record reads over a request of zero bytes, neither counted nor refused."""
+    """Record ignores a request of zero bytes: it neither counts nor refuses it."""
 
     killed_by = "ROBUST-4"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record without the requests that have none."""
+        """The points; on Record, requests without a point are skipped."""
         kept = (request for request in requests if call.method != "Record" or request.HasField("pt"))
         return super().points(call, kept)
 
 
 class RouteDropsPointlessRequests(Mutant):
-    """Route reads over a request of zero bytes, neither answered nor refused."""
+    """Route ignores a request of zero bytes: it neither answers nor refuses it."""
 
     killed_by = "ROBUST-4"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route without the requests that have none."""
+        """The points; on Route, requests without a point are skipped."""
         kept = (request for request in requests if call.method != "Route" or request.HasField("pt"))
         return super().points(call, kept)
 
 
 class RouteSkipsDefaultPoints(Mutant):
-    """Route does not answer a point that has no name and no value, as if it were not there."""
+    """Route does not answer a point with no name and no value, as if it were absent."""
 
     killed_by = "ORD-6"
-    also = frozenset({"ROBUST-4"})  # where a request without a point counts as empty
+    also = frozenset({"ROBUST-4"})  # its tests count a request without a point as empty
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points that are not all default."""
+        """The points except, on Route, those with default values only."""
         for point in super().points(call, requests):
             if call.method != "Route" or point.name or point.value:
                 yield point

@@ -1,4 +1,4 @@
-"""Mutants that do not notice a deadline, see one where there is none, or do not survive it."""
+"""Mutants that do not notice a deadline, invent one, or do not survive one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 import grpc
 
-from mutants.base import Mutant, NoticesLeaving, OpenRoutes
+from mutants.base import Mutant, NoticesDisconnect, OpenRoutes
 from servers.calls import Call
 
 _FAR: Final = 1e8
-"""Seconds further away than any client's deadline: grpcio has a number for none, too."""
+"""Seconds that no client's deadline exceeds; grpcio reports a larger number for an RPC without a deadline."""
 
 
 def seconds_left(call: Call) -> float | None:
@@ -21,26 +21,26 @@ def seconds_left(call: Call) -> float | None:
 
 
 class DeadlineIsNotNoticed(Mutant):
-    """No handler ever learns that a deadline passed."""
+    """No handler ever learns that its deadline passed."""
 
     killed_by = "DEADL-12"
 
     class CALL(Call):
-        """An RPC without a deadline, as far as it knows."""
+        """An RPC that does not know its deadline."""
 
         def went_away(self) -> bool:
-            """Whether the client ended it, and not the deadline."""
+            """Whether the client ended the RPC, deadlines excluded."""
             return super().went_away() and seconds_left(self) != 0
 
 
 class DeadlineKillsShortCalls(Mutant):
-    """An RPC whose deadline is less than a minute away is ended at once with DEADLINE_EXCEEDED."""
+    """An RPC with less than a minute until its deadline ends at once with DEADLINE_EXCEEDED."""
 
     killed_by = "DEADL-5"
-    also = frozenset({"DEADL-12", "DEADL-13"})  # whose calls end before they are marked, or disturbed
+    also = frozenset({"DEADL-12", "DEADL-13"})  # their calls end before they are marked or disturbed
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC if it has time enough."""
+        """Begin an RPC if its deadline is far enough away."""
         call = super().begin(context, method)
         left = seconds_left(call)
         if left is not None and left < 60:
@@ -49,12 +49,12 @@ class DeadlineKillsShortCalls(Mutant):
 
 
 class DeadlineIsTakenForMilliseconds(Mutant):
-    """The seconds up to a deadline are taken for milliseconds."""
+    """The seconds until a deadline are taken for milliseconds."""
 
     killed_by = "DEADL-5"
 
     def sleep(self, call: Call, milliseconds: int) -> None:
-        """Wait, but no longer than the deadline was misread to allow."""
+        """Sleep, but not beyond the misread deadline."""
         left = seconds_left(call)
         if left is not None and left < milliseconds:
             self.abort(call, grpc.StatusCode.DEADLINE_EXCEEDED, "deadline exceeded")
@@ -62,12 +62,12 @@ class DeadlineIsTakenForMilliseconds(Mutant):
 
 
 class DeadlinesComeEarly(Mutant):
-    """An RPC that waits ends with DEADLINE_EXCEEDED after half of the time that it has."""
+    """A sleeping RPC ends with DEADLINE_EXCEEDED after half of its time."""
 
     killed_by = "DEADL-1"
 
     def sleep(self, call: Call, milliseconds: int) -> None:
-        """Wait, for half of the time that is left at most."""
+        """Sleep, but not longer than half of the time left."""
         left = seconds_left(call)
         if left is not None and left / 2 < milliseconds / 1000:
             super().sleep(call, int(left * 500))
@@ -76,13 +76,13 @@ class DeadlinesComeEarly(Mutant):
 
 
 class DeadlineIsUnknown(Mutant):
-    """An RPC that waits ends with UNKNOWN just before its deadline."""
+    """A sleeping RPC ends with UNKNOWN just before its deadline."""
 
     killed_by = "DEADL-1"
-    also = frozenset({"DEADL-13"})  # every deadline ends so
+    also = frozenset({"DEADL-13"})  # every deadline ends this way
 
     def sleep(self, call: Call, milliseconds: int) -> None:
-        """Wait until the deadline is near."""
+        """Sleep until the deadline is near."""
         left = seconds_left(call)
         if left is not None and left < milliseconds / 1000:
             super().sleep(call, max(0, int(left * 1000) - 50))
@@ -90,21 +90,21 @@ class DeadlineIsUnknown(Mutant):
         super().sleep(call, milliseconds)
 
 
-class EverybodyHasADeadline(Mutant):
+class EveryCallHasADeadline(Mutant):
     """An RPC without a deadline gets one of 0.4 seconds."""
 
     killed_by = "DEADL-5"
 
     def sleep(self, call: Call, milliseconds: int) -> None:
-        """Wait, not longer than the server allows."""
+        """Sleep, but not longer than the server allows."""
         if seconds_left(call) is None and milliseconds > 400:
             super().sleep(call, 400)
             self.abort(call, grpc.StatusCode.DEADLINE_EXCEEDED, "the server's own deadline")
         super().sleep(call, milliseconds)
 
 
-class DeadlineEndsSiblings(NoticesLeaving):
-    """When the deadline of an RPC passes every Route that is open is cancelled too."""
+class DeadlineEndsSiblings(NoticesDisconnect):
+    """A passed deadline of one RPC cancels every other open Route."""
 
     killed_by = "DEADL-13"
 
@@ -113,19 +113,19 @@ class DeadlineEndsSiblings(NoticesLeaving):
         self._routes = OpenRoutes()
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC; a Route can be ended by others."""
+        """Begin an RPC; remember a Route so that others can cancel it."""
         call = super().begin(context, method)
         self._routes.add(call)
         return call
 
     def left(self, call: Call) -> None:
-        """A client went away, or its time was over."""
+        """Called when a client went away or its deadline passed."""
         if seconds_left(call) == 0:
             self._routes.cancel_all_but(call)
 
 
-class DeadlineLeaksASlot(NoticesLeaving):
-    """The handler of an RPC whose deadline passed never ends; after fifteen of them new RPCs are refused."""
+class DeadlineLeaksASlot(NoticesDisconnect):
+    """The handler of an RPC whose deadline passed never ends; after fifteen of them, new RPCs are refused."""
 
     killed_by = "DEADL-13"
 
@@ -135,12 +135,12 @@ class DeadlineLeaksASlot(NoticesLeaving):
         self._full = False
 
     def left(self, call: Call) -> None:
-        """A client went away, or its time was over."""
+        """Called when a client went away or its deadline passed."""
         if seconds_left(call) == 0:
             self._full = next(self._leaks) >= 15
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC if there is a slot for it."""
+        """Begin an RPC if a slot is free."""
         call = super().begin(context, method)
         if self._full:
             self.abort(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "no slot is free")

@@ -1,4 +1,4 @@
-"""Mutants that end a stream too early, too late, not at all or with the wrong status."""
+"""Mutants that end a stream too early, too late, never, or with the wrong status."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class ListNeverEnds(Mutant):
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, and after usual ones silence."""
+        """The responses; after usual ones, silence."""
         yield from super().list_responses(call, point)
         if not point.name.startswith("!"):
             call.over.wait()
 
 
 class NegativeListsAreLong(Mutant):
-    """List counts a negative value as a very large number of responses."""
+    """List reads a negative value as a very large number of responses."""
 
     killed_by = "ORD-1"
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses, almost without an end from a negative value on."""
+        """The usual responses; nearly endless for a negative value."""
         count = self.LIST_RESPONSES if base >= 0 else base % 2**32
         return self.series(name, max(base, 0), count)
 
@@ -45,20 +45,20 @@ class ListEndsWithError(Mutant):
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, and after usual ones an error."""
+        """The responses; after usual ones, an error."""
         yield from super().list_responses(call, point)
         if not point.name.startswith("!"):
             self.abort(call, grpc.StatusCode.UNKNOWN, "EOF")
 
 
 class ListEndsWithEmptyResponse(Mutant):
-    """List marks the end of its usual responses by one without a point."""
+    """List marks the end of its usual responses with a response without a point."""
 
     killed_by = "ORD-1"
     also = USES_LIST  # every List shows it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, and after usual ones an empty one."""
+        """The responses; after usual ones, an empty response."""
         yield from super().list_responses(call, point)
         if not point.name.startswith("!"):
             yield StreamResponse()
@@ -81,10 +81,10 @@ class ListRepeatsTheLast(Mutant):
 
 
 class ListStopsAt256(Mutant):
-    """List ends with OK after 256 responses, whatever was asked for."""
+    """List ends with OK after 256 responses, however many were requested."""
 
     killed_by = "ORD-4"
-    also = frozenset({"ORD-13", "FLOW-13"})  # long Lists are counted there too
+    also = frozenset({"ORD-13", "FLOW-13"})  # their tests count long Lists too
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The first 256 responses."""
@@ -98,40 +98,40 @@ class RouteIgnoresHalfClose(Mutant):
     also = USES_ROUTE  # every Route shows it
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses; a half-close is no reason to end."""
+        """The responses; the half-close does not end the RPC."""
         half_closed = False
 
-        def told() -> Iterator[StreamPoint]:
+        def watched() -> Iterator[StreamPoint]:
             nonlocal half_closed
             yield from points
             half_closed = True
 
-        yield from super().route_responses(call, told())
+        yield from super().route_responses(call, watched())
         if half_closed:
             call.over.wait()
 
 
 class RouteEndsWithError(Mutant):
-    """Route answers everything and then takes the half-close for a cancel."""
+    """Route answers everything and then treats the half-close as a cancel."""
 
     killed_by = "HALF-1"
     also = USES_ROUTE  # every Route shows it
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; their end is an error on Route."""
+        """The points; on Route, their end is an error."""
         yield from super().points(call, requests)
         if call.method == "Route":
             self.abort(call, grpc.StatusCode.CANCELLED, "the client closed the stream")
 
 
-class RouteTakesItsTime(Mutant):
+class RouteEndsLate(Mutant):
     """Route ends only seven seconds after the half-close."""
 
     killed_by = "HALF-1"
     also = USES_ROUTE  # every Route shows it
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points, and on Route a long pause."""
+        """The points; on Route, followed by a long pause."""
         yield from super().points(call, requests)
         if call.method == "Route":
             call.over.wait(7)
@@ -143,7 +143,7 @@ class EmptyRouteHangs(Mutant):
     killed_by = "EOF-13"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route there must be one."""
+        """The points; on Route, hang if there are none."""
         count = 0
         for point in super().points(call, requests):
             count += 1
@@ -158,7 +158,7 @@ class EmptyRouteFails(Mutant):
     killed_by = "EOF-13"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route there must be one."""
+        """The points; on Route, fail if there are none."""
         count = 0
         for point in super().points(call, requests):
             count += 1
@@ -168,12 +168,12 @@ class EmptyRouteFails(Mutant):
 
 
 class EmptyRouteIsAnswered(Mutant):
-    """A Route without requests gets a response, though the server is not eager."""
+    """A Route without requests is answered, although the server does not speak first."""
 
     killed_by = "EOF-13"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, or one."""
+        """The responses, or one if there are none."""
         none = True
         for response in super().route_responses(call, points):
             none = False
@@ -183,13 +183,13 @@ class EmptyRouteIsAnswered(Mutant):
 
 
 class RouteSaysGoodbye(Mutant):
-    """Route sends one response more after the half-close."""
+    """Route sends one additional response after the half-close."""
 
     killed_by = "EOF-13"
-    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # wherever a Route comes to its end
+    also = frozenset({"HALF-1", "HALF-4", "ORD-12"})  # every Route that ends shows it
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points, and on Route one that nobody sent."""
+        """The points; on Route, followed by an invented one."""
         yield from super().points(call, requests)
         if call.method == "Route":
             yield StreamPoint(name="goodbye")
@@ -207,13 +207,13 @@ class RouteEndsAfterSixty(Mutant):
 
 
 class RouteTakesEmptyNameForTheEnd(Mutant):
-    """Route takes a request with an empty name for the end of the requests."""
+    """Route treats a request with an empty name as the end of the requests."""
 
     killed_by = "ORD-6"
-    also = frozenset({"HALF-1"})  # one of whose requests has no name
+    also = frozenset({"HALF-1"})  # one of its requests has an empty name
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route up to one without a name."""
+        """The points; on Route, up to one without a name."""
         for point in super().points(call, requests):
             if call.method == "Route" and not point.name:
                 return
@@ -221,12 +221,12 @@ class RouteTakesEmptyNameForTheEnd(Mutant):
 
 
 class RecordTakesEmptyNameForTheEnd(Mutant):
-    """Record takes a request with an empty name for the end of the requests."""
+    """Record treats a request with an empty name as the end of the requests."""
 
     killed_by = "PAIR-2"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record up to one without a name."""
+        """The points; on Record, up to one without a name."""
         for point in super().points(call, requests):
             if call.method == "Record" and not point.name:
                 return
@@ -234,12 +234,12 @@ class RecordTakesEmptyNameForTheEnd(Mutant):
 
 
 class FinishedListIsAnswered(Mutant):
-    """List sends its usual responses where it should end without any."""
+    """List sends its usual responses instead of ending without any."""
 
     killed_by = "EOF-17"
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, also for an early end."""
+        """The responses; an early end is ignored."""
         if self.directive(call, point).word == "!finish":
             yield from self.usual_series(point.name, point.value)
         else:
@@ -247,12 +247,12 @@ class FinishedListIsAnswered(Mutant):
 
 
 class FinishedListFails(Mutant):
-    """List takes having no response for an error."""
+    """List treats a stream without responses as an error."""
 
     killed_by = "EOF-17"
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, or an error."""
+        """The responses, or an error if there are none."""
         count = 0
         for response in super().list_responses(call, point):
             yield response
@@ -262,13 +262,13 @@ class FinishedListFails(Mutant):
 
 
 class RouteTakesSilenceForTheEnd(Mutant):
-    """Route ends with OK when no request comes for 0.15 seconds."""
+    """Route ends with OK when no request arrives for 0.15 seconds."""
 
     killed_by = "EOF-5"
-    also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # where nothing is sent for a while as well
+    also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # their clients pause as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route up to the first pause."""
+        """The points; on Route, up to the first pause."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -278,13 +278,13 @@ class RouteTakesSilenceForTheEnd(Mutant):
 
 
 class RecordTakesSilenceForTheEnd(Mutant):
-    """Record answers when no request comes for 0.15 seconds."""
+    """Record answers when no request arrives for 0.15 seconds."""
 
     killed_by = "EOF-5"
-    also = frozenset({"CANCEL-2", "ORD-7", "PAIR-2"})  # where nothing is sent for a while as well
+    also = frozenset({"CANCEL-2", "ORD-7", "PAIR-2"})  # their clients pause as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record up to the first pause."""
+        """The points; on Record, up to the first pause."""
         if call.method != "Record":
             yield from super().points(call, requests)
             return
@@ -299,7 +299,7 @@ class EmptyRecordHangs(Mutant):
     killed_by = "EOF-14"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record there must be one."""
+        """The points; on Record, hang if there are none."""
         count = 0
         for point in super().points(call, requests):
             count += 1
@@ -309,13 +309,13 @@ class EmptyRecordHangs(Mutant):
 
 
 class RecordTakesCancelForHalfClose(Mutant):
-    """Record commits what it has read when the client goes away, as if that were the half-close."""
+    """Record commits what it has read when the client goes away, as if it had half-closed."""
 
     killed_by = "CANCEL-2"
 
     class CALL(Call):
-        """An RPC; a Record always ends well."""
+        """An RPC; a Record never learns that its client went away."""
 
         def went_away(self) -> bool:
-            """Whether the client's going away ended it: never for Record."""
+            """Whether the client ended the RPC: never for Record."""
             return self.method != "Record" and super().went_away()

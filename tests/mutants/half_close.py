@@ -17,10 +17,10 @@ class BuffersUntilHalfClose(Mutant):
     """Route sends nothing before the half-close."""
 
     killed_by = "HALF-4"
-    also = frozenset({"ABORT-17", "ORD-8"})  # no answer comes while the client waits for it
+    also = frozenset({"ABORT-17", "ORD-8"})  # no answer comes while the client waits for one
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route only when all are there, unless one of them ends the RPC."""
+        """The points; on Route, held until the half-close, unless one of them ends the RPC."""
         kept: list[StreamPoint] = []
         for point in super().points(call, requests):
             kept.append(point)
@@ -37,7 +37,7 @@ class AnswersInPairs(Mutant):
     also = frozenset({"ABORT-17", "ORD-8"})  # the first answer needs a second request
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route by twos, unless one of them ends the RPC."""
+        """The points; on Route, two at a time, unless one of them ends the RPC."""
         kept: list[StreamPoint] = []
         for point in super().points(call, requests):
             kept.append(point)
@@ -48,13 +48,13 @@ class AnswersInPairs(Mutant):
 
 
 class DropsAnswersAfterHalfClose(Mutant):
-    """Route sends no answer any more once it knows of the half-close."""
+    """Route sends no more answers once it has read the half-close."""
 
     killed_by = "HALF-1"
     also = USES_ROUTE | {"DEADL-1"}  # wherever the half-close follows a request at once
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route until the half-close is read, however many wait, but for what ends the RPC."""
+        """The points; on Route, only until the half-close is read, even if more wait, except those that end the RPC."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -66,17 +66,17 @@ class DropsAnswersAfterHalfClose(Mutant):
 
 
 class HalfCloseStopsWork(Mutant):
-    """Route gives up an answer that it is working on when the client half-closes."""
+    """Route abandons the answer in progress when the client half-closes."""
 
     killed_by = "HALF-3"
-    also = frozenset({"DEADL-1"})  # whose handlers sleep after the half-close
+    also = frozenset({"DEADL-1"})  # its handlers sleep after the half-close
 
     def __init__(self) -> None:
         super().__init__()
         self._readers: dict[Call, ReadAhead] = {}
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; Route's reader also keeps watch for the half-close."""
+        """The points; on Route, a reader also watches for the half-close."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -87,7 +87,7 @@ class HalfCloseStopsWork(Mutant):
             del self._readers[call]
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
-        """The answer, unless the half-close comes while it takes its time."""
+        """The answer, unless the half-close comes while it is being prepared."""
         if directive.word == "!sleep" and self._readers[call].half_closed.wait(directive.number / 1000):
             return
         waited = Directive("") if directive.word == "!sleep" else directive
@@ -107,12 +107,12 @@ class RouteFinishWaits(Mutant):
 
 
 class RouteFinishOvertakes(Mutant):
-    """Route's early end drops the answers to requests that were read just before."""
+    """Route's early end discards the answers to requests that were read just before it."""
 
     killed_by = "HALF-5"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route an early end goes first."""
+        """The points; on Route, an early end overtakes the points before it."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -125,17 +125,17 @@ class RouteFinishIsAnswered(Mutant):
     killed_by = "HALF-5"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, and one for the early end."""
+        """The responses, and one more for the early end."""
         finished = False
 
-        def told() -> Iterator[StreamPoint]:
+        def watched() -> Iterator[StreamPoint]:
             nonlocal finished
             for point in points:
                 finished = point.name.startswith("!finish")
                 yield point
 
         sent = 0
-        for response in super().route_responses(call, told()):
+        for response in super().route_responses(call, watched()):
             yield response
             sent += 1
         if finished:
@@ -143,13 +143,13 @@ class RouteFinishIsAnswered(Mutant):
 
 
 class StallsAfterAMebibyte(Mutant):
-    """Route stops reading when a stream has brought a mebibyte."""
+    """Route stops reading after one mebibyte of requests on a stream."""
 
     killed_by = "HALF-8"
     also = frozenset({"SIZE-5", "SIZE-7"})  # large messages stall as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route up to a mebibyte."""
+        """The points; on Route, up to one mebibyte."""
         read = 0
         for point in super().points(call, requests):
             read += len(point.name)
@@ -159,13 +159,13 @@ class StallsAfterAMebibyte(Mutant):
 
 
 class RouteDropsIdleStreams(Mutant):
-    """Route ends with UNAVAILABLE when no request comes for 0.15 seconds."""
+    """Route ends with UNAVAILABLE when no request arrives for 0.15 seconds."""
 
     killed_by = "EOF-5"
-    also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # where nothing is sent for a while as well
+    also = frozenset({"DEADL-12", "DEADL-13", "ORD-7", "ORD-8"})  # their clients pause as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route up to the first pause."""
+        """The points; on Route, up to the first pause."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return

@@ -1,4 +1,4 @@
-"""Mutants that fail when there is much to do: many streams, many calls, long streams, slow clients."""
+"""Mutants that fail under load: many streams, many calls, long streams, slow clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 
 import grpc
 
-from mutants.base import Mutant, NoticesLeaving
+from mutants.base import Mutant, NoticesDisconnect
 from pytest_grpcstream.messages import StreamPoint, StreamResponse
 from servers.calls import Call
 from servers.directives import Directive
@@ -46,13 +46,13 @@ class _Counts(Mutant):
             self._open.discard(call)
 
     def open(self, method: str = "") -> int:
-        """The number of RPCs that are open, of a method or in all."""
+        """The number of open RPCs, of one method or of all."""
         with self._lock:
             return sum(not method or call.method == method for call in self._open)
 
 
 class OneCallAtATime(Mutant):
-    """A lock lets one RPC run at a time, so that a stalled stream keeps all others waiting."""
+    """A lock allows one RPC at a time, so a stalled stream blocks all others."""
 
     killed_by = "FLOW-6"
     also = _BESIDE  # one RPC waits for the end of another
@@ -62,7 +62,7 @@ class OneCallAtATime(Mutant):
         self._running = threading.Lock()
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC when no other runs."""
+        """Begin an RPC when no other is running."""
         call = super().begin(context, method)
         while not self._running.acquire(timeout=0.05):
             if call.over.is_set():
@@ -73,7 +73,7 @@ class OneCallAtATime(Mutant):
 
 
 class OneListAtATime(Mutant):
-    """A lock lets one List run at a time, so that a client which does not read keeps all other Lists waiting."""
+    """A lock allows one List at a time, so a client that does not read blocks all other Lists."""
 
     killed_by = "FLOW-6"
 
@@ -82,7 +82,7 @@ class OneListAtATime(Mutant):
         self._running = threading.Lock()
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses when no other List sends any."""
+        """The responses, once no other List is sending."""
         if self.directive(call, point).word in ("!watch", "!sleep", "!cancelled"):
             yield from super().list_responses(call, point)
             return
@@ -99,10 +99,10 @@ class TenStreams(_Counts):
     """The eleventh stream waits until another one ends."""
 
     killed_by = "LOAD-1"
-    also = frozenset({"LOAD-2", "LOAD-4", "ORD-7", "FLOW-6"})  # as soon as there are more than ten
+    also = frozenset({"LOAD-2", "LOAD-4", "ORD-7", "FLOW-6"})  # their tests open more than ten
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC when there is room."""
+        """Begin an RPC when fewer than ten are open."""
         call = super().begin(context, method)
         while self.open() > 10 and self._place(call) >= 10 and not call.over.wait(0.02):
             continue
@@ -114,13 +114,13 @@ class TenStreams(_Counts):
 
 
 class RefusesTheFiftieth(_Counts):
-    """More than forty-nine streams at once are refused with RESOURCE_EXHAUSTED."""
+    """More than forty-nine concurrent streams are refused with RESOURCE_EXHAUSTED."""
 
     killed_by = "LOAD-1"
-    also = frozenset({"DEADL-13", "LOAD-4", "ORD-7"})  # there, too, are more than forty-nine
+    also = frozenset({"DEADL-13", "LOAD-4", "ORD-7"})  # their tests open more than forty-nine
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC if there is room."""
+        """Begin an RPC if fewer than fifty are open."""
         call = super().begin(context, method)
         if self.open() > 49:
             self.abort(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams")
@@ -133,7 +133,7 @@ class IdleRoutesStarveList(_Counts):
     killed_by = "LOAD-4"
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses when there is less to do."""
+        """The responses, once fewer Routes are open."""
         while self.open("Route") >= 30 and not call.over.wait(0.05):
             continue
         yield from super().list_responses(call, point)
@@ -146,7 +146,7 @@ class ListSwapsUnderLoad(_Counts):
     also = frozenset({"LOAD-1", "LOAD-2", "LOAD-4"})  # many calls at once show it
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, the first two swapped when there is much to do."""
+        """The responses, the first two swapped while the server is busy."""
         responses = super().list_responses(call, point)
         if self.open() >= 5:
             yield from reversed(list(itertools.islice(responses, 2)))
@@ -154,17 +154,17 @@ class ListSwapsUnderLoad(_Counts):
 
 
 class ListTakesTheNewestName(Mutant):
-    """List looks its name up in the servicer, where another RPC may have put its own."""
+    """List reads its name from the servicer, where another RPC may have stored its own."""
 
     killed_by = "ORD-7"
-    also = frozenset({"LOAD-1", "LOAD-2", "FLOW-6"})  # Lists that run at the same time
+    also = frozenset({"LOAD-1", "LOAD-2", "FLOW-6"})  # Lists that run concurrently
 
     def __init__(self) -> None:
         super().__init__()
         self._name = ""
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses with the name that is there when each is made."""
+        """The usual responses, each with the name stored when it is made."""
         self._name = name
         for number in range(self.LIST_RESPONSES):
             yield self.response(self._name, base + number)
@@ -175,14 +175,14 @@ class RouteEchoesAnotherStream(_Counts):
     """Route's echo answers with the newest echo of any stream."""
 
     killed_by = "ORD-7"
-    also = frozenset({"LOAD-1", "HALF-8", "ORD-3"})  # Routes that run at the same time
+    also = frozenset({"LOAD-1", "HALF-8", "ORD-3"})  # Routes that run concurrently
 
     def __init__(self) -> None:
         super().__init__()
         self._newest = StreamPoint()
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
-        """The answer, to an echo not always one's own."""
+        """The answer; to an echo, possibly that of another stream."""
         if directive.word == "!echo":
             self._newest = point
             time.sleep(0.001)
@@ -192,17 +192,17 @@ class RouteEchoesAnotherStream(_Counts):
 
 
 class RoutesShareACounter(_Counts):
-    """Routes that are open at the same time count together; the counter begins again when none is left."""
+    """Concurrent Routes share one counter, which restarts when none is left."""
 
     killed_by = "ORD-7"
-    also = frozenset({"LOAD-1", "LOAD-2", "LOAD-4"})  # Routes that run at the same time
+    also = frozenset({"LOAD-1", "LOAD-2", "LOAD-4"})  # Routes that run concurrently
 
     def __init__(self) -> None:
         super().__init__()
         self._counter = itertools.count()
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, numbered for all who are there."""
+        """The responses, numbered across all open Routes."""
         if self.open("Route") == 1:
             self._counter = itertools.count()
         for response in super().route_responses(call, points):
@@ -213,7 +213,7 @@ class RoutesShareACounter(_Counts):
 
 
 class ConnectionsAreNumbered(Mutant):
-    """No more than ten connections are served."""
+    """At most ten connections are served."""
 
     killed_by = "LOAD-2"
 
@@ -223,7 +223,7 @@ class ConnectionsAreNumbered(Mutant):
         self._open: dict[str, int] = {}
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC if its connection is one of ten that have any open."""
+        """Begin an RPC if its connection is one of at most ten with open RPCs."""
         call = super().begin(context, method)
         peer = context.peer()
         with self._lock:
@@ -243,7 +243,7 @@ class ConnectionsAreNumbered(Mutant):
 
 
 class GivesUpAfterErrors(Mutant):
-    """After a hundred and fifty errors every RPC ends with UNAVAILABLE."""
+    """After 150 errors, every RPC ends with UNAVAILABLE."""
 
     killed_by = "LOAD-11"
 
@@ -253,7 +253,7 @@ class GivesUpAfterErrors(Mutant):
         self._broken = False
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC while the server is in order."""
+        """Begin an RPC while the error limit is not reached."""
         call = super().begin(context, method)
         if self._broken:
             call.settle()
@@ -266,36 +266,36 @@ class GivesUpAfterErrors(Mutant):
         super().abort(call, code, text)
 
 
-class VanishedClientsStay(NoticesLeaving):
+class VanishedClientsStay(NoticesDisconnect):
     """After sixty RPCs whose clients vanished, with no List between them, the next List is not answered."""
 
     killed_by = "ROBUST-14"
-    also = frozenset({"CANCEL-3", "CANCEL-9", "LOAD-8"})  # where as many are cancelled
+    also = frozenset({"CANCEL-3", "CANCEL-9", "LOAD-8"})  # their tests cancel as many
 
     def __init__(self) -> None:
         super().__init__()
         self._left = 0
 
     def left(self, _call: Call) -> None:
-        """A client went away."""
+        """Called when a client went away."""
         self._left += 1
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, if none too many went away."""
+        """The responses, unless too many clients went away."""
         full, self._left = self._left >= 60, 0
         if full:
             call.over.wait()
         yield from super().list_responses(call, point)
 
 
-class ListDropsWhatIsNotTaken(Mutant):
-    """List drops every response that comes while the one before was not taken for 0.1 seconds."""
+class ListDropsWhileClientIsSlow(Mutant):
+    """List drops every response that follows one which took more than 0.1 seconds to send."""
 
     killed_by = "FLOW-13"
-    also = frozenset({"FLOW-6", "HALF-11", "ORD-13"})  # whenever the client does not read for a while
+    also = frozenset({"FLOW-6", "HALF-11", "ORD-13"})  # whenever the client pauses reading
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, one dropped after each that took long to go out."""
+        """The responses; after each that was slow to send, one is dropped."""
         slow = False
         for response in super().list_responses(call, point):
             if not slow:
@@ -306,14 +306,14 @@ class ListDropsWhatIsNotTaken(Mutant):
                 slow = False
 
 
-class RouteDropsWhatIsNotTaken(Mutant):
-    """Route drops every response that comes while the one before was not taken for 0.1 seconds."""
+class RouteDropsWhileClientIsSlow(Mutant):
+    """Route drops every response that follows one which took more than 0.1 seconds to send."""
 
     killed_by = "HALF-11"
-    also = frozenset({"FLOW-13", "FLOW-6"})  # whenever the client does not read for a while
+    also = frozenset({"FLOW-13", "FLOW-6"})  # whenever the client pauses reading
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, one dropped after each that took long to go out."""
+        """The responses; after each that was slow to send, one is dropped."""
         slow = False
         for response in super().route_responses(call, points):
             repeated = response.pt.name.startswith("!repeat")
@@ -325,7 +325,7 @@ class RouteDropsWhatIsNotTaken(Mutant):
                 slow = False
 
 
-class RouteTiresOfTalking(Mutant):
+class RouteStopsAfterFiveThousand(Mutant):
     """Route stops answering after five thousand responses."""
 
     killed_by = "ORD-4"

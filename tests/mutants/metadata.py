@@ -1,4 +1,4 @@
-"""Mutants that lose, move, mix or corrupt metadata."""
+"""Mutants that lose, move, mix up or corrupt metadata."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 class _Echoes(Mutant):
-    """Gives metadata back in two steps that can be got wrong one by one."""
+    """Echoes metadata in two steps that subclasses can break separately."""
 
     def echo_metadata(self, call: Call) -> None:
-        """Give back the metadata that asks for it."""
+        """Echo the metadata that asks for it."""
         metadata = tuple(call.context.invocation_metadata())
         initial = self.initial(call, tuple((key, value) for key, value in metadata if key == ECHO_INITIAL))
         trailing = self.trailing(call, tuple((key, value) for key, value in metadata if key == ECHO_TRAILING))
@@ -42,25 +42,25 @@ class _Echoes(Mutant):
 
 
 class InitialComesAsTrailing(Mutant):
-    """What belongs into the initial metadata comes with the trailing metadata."""
+    """What belongs in the initial metadata arrives as trailing metadata."""
 
     killed_by = "META-17"
     also = frozenset({"META-1", "META-6", "META-16", "META-18"})  # it is missing where it belongs
 
     def echo_metadata(self, call: Call) -> None:
-        """Give back all of it as trailing metadata."""
+        """Echo all of it as trailing metadata."""
         metadata = call.context.invocation_metadata()
         call.context.set_trailing_metadata(tuple((k, v) for k, v in metadata if k in (ECHO_INITIAL, ECHO_TRAILING)))
 
 
 class TrailingComesAsInitial(Mutant):
-    """What belongs into the trailing metadata comes with the initial metadata."""
+    """What belongs in the trailing metadata arrives as initial metadata."""
 
     killed_by = "META-17"
     also = frozenset({"META-2", "META-6", "ABORT-13", "META-18"})  # it is missing where it belongs
 
     def echo_metadata(self, call: Call) -> None:
-        """Give back all of it as initial metadata."""
+        """Echo all of it as initial metadata."""
         metadata = call.context.invocation_metadata()
         back = tuple((key, value) for key, value in metadata if key in (ECHO_INITIAL, ECHO_TRAILING))
         if back:
@@ -68,12 +68,12 @@ class TrailingComesAsInitial(Mutant):
 
 
 class TrailingIsInBothPlaces(_Echoes):
-    """The trailing metadata comes with the initial metadata as well."""
+    """The trailing metadata also arrives as initial metadata."""
 
     killed_by = "META-17"
 
     def echo_metadata(self, call: Call) -> None:
-        """Give back the metadata, the trailing one twice."""
+        """Echo the metadata, the trailing part twice."""
         metadata = call.context.invocation_metadata()
         back = tuple((key, value) for key, value in metadata if key in (ECHO_INITIAL, ECHO_TRAILING))
         if back:
@@ -85,10 +85,10 @@ class ListEchoesNoInitialMetadata(_Echoes):
     """List loses the initial metadata."""
 
     killed_by = "META-1"
-    also = frozenset({"META-16", "META-17", "META-18", "META-6"})  # wherever List is asked for it
+    also = frozenset({"META-16", "META-17", "META-18", "META-6"})  # every List that echoes it shows it
 
     def initial(self, call: Call, pairs: Pairs) -> Pairs:
-        """The initial metadata, none for List."""
+        """The initial metadata; none for List."""
         return () if call.method == "List" else pairs
 
 
@@ -96,15 +96,15 @@ class RecordEchoesNoTrailingMetadata(_Echoes):
     """Record loses the trailing metadata."""
 
     killed_by = "META-2"
-    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # wherever Record is asked for it
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # every Record that echoes it shows it
 
     def trailing(self, call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata, none for Record."""
+        """The trailing metadata; none for Record."""
         return () if call.method == "Record" else pairs
 
 
 class LongInitialMetadataIsCut(_Echoes):
-    """Initial metadata is cut at 300 characters."""
+    """Values of initial metadata are cut at 300 characters."""
 
     killed_by = "META-1"
 
@@ -114,7 +114,7 @@ class LongInitialMetadataIsCut(_Echoes):
 
 
 class InitialMetadataIsLowered(_Echoes):
-    """The values of initial metadata become lower-case."""
+    """Values of initial metadata are converted to lower case."""
 
     killed_by = "META-1"
 
@@ -123,14 +123,14 @@ class InitialMetadataIsLowered(_Echoes):
         return tuple((key, value.lower()) for key, value in super().initial(call, pairs))
 
 
-class BinaryIsTakenForText(_Echoes):
-    """Binary metadata that is no UTF-8 is corrupted."""
+class BinaryIsTreatedAsText(_Echoes):
+    """Binary metadata that is not UTF-8 is corrupted."""
 
     killed_by = "META-2"
-    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # their values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata by way of text."""
+        """The trailing metadata, decoded as text and encoded again."""
         return tuple((key, _bytes(value).decode("utf-8", "replace").encode()) for key, value in pairs)
 
 
@@ -138,7 +138,7 @@ class BinaryEndsAtNul(_Echoes):
     """Binary metadata is cut at its first zero byte."""
 
     killed_by = "META-2"
-    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # their values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata as C strings."""
@@ -146,13 +146,13 @@ class BinaryEndsAtNul(_Echoes):
 
 
 class BinaryLosesItsPadding(_Echoes):
-    """Binary metadata whose length is no multiple of three loses its last byte."""
+    """Binary metadata whose length is not a multiple of three loses its last byte."""
 
     killed_by = "META-2"
-    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # their values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata, some of it cut."""
+        """The trailing metadata; values of some lengths are cut."""
         return tuple((key, value if len(value) % 3 == 0 else _bytes(value)[:-1]) for key, value in pairs)
 
 
@@ -162,7 +162,7 @@ class EmptyBinaryIsDropped(_Echoes):
     killed_by = "META-10"
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata that has a value."""
+        """The trailing metadata without empty values."""
         return tuple((key, value) for key, value in pairs if value)
 
 
@@ -170,7 +170,7 @@ class LongBinaryIsCut(_Echoes):
     """Binary metadata is cut after 255 bytes."""
 
     killed_by = "META-2"
-    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # whose values are binary too
+    also = frozenset({"ABORT-13", "META-17", "META-18", "META-6"})  # their values are binary too
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
         """The trailing metadata, cut."""
@@ -178,21 +178,21 @@ class LongBinaryIsCut(_Echoes):
 
 
 class RepeatedKeysCollapse(_Echoes):
-    """Of the values of a repeated key only the last comes back."""
+    """Of the values of a repeated key, only the last is echoed."""
 
     killed_by = "META-6"
 
     def initial(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The initial metadata by way of a dictionary."""
+        """The initial metadata, converted through a dictionary."""
         return tuple(dict(pairs).items())
 
     def trailing(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata by way of a dictionary."""
+        """The trailing metadata, converted through a dictionary."""
         return tuple(dict(pairs).items())
 
 
 class RepeatedKeysAreSorted(_Echoes):
-    """The values of a repeated key come back in the order of their values."""
+    """The values of a repeated key are echoed in sorted order."""
 
     killed_by = "META-6"
 
@@ -206,7 +206,7 @@ class RepeatedKeysAreSorted(_Echoes):
 
 
 class RepeatedKeysAreReversed(_Echoes):
-    """The values of a repeated key come back in the reverse order."""
+    """The values of a repeated key are echoed in reverse order."""
 
     killed_by = "META-6"
 
@@ -216,7 +216,7 @@ class RepeatedKeysAreReversed(_Echoes):
 
 
 class MetadataOfTheCallBefore(_Echoes):
-    """An RPC that brings no metadata gets back what the RPC before it brought."""
+    """An RPC without metadata is answered with the metadata of the previous RPC."""
 
     killed_by = "META-18"
 
@@ -225,13 +225,13 @@ class MetadataOfTheCallBefore(_Echoes):
         self._last: Pairs = ()
 
     def initial(self, _call: Call, pairs: Pairs) -> Pairs:
-        """The initial metadata, or that of another RPC."""
+        """The initial metadata, or that of the previous RPC."""
         pairs, self._last = pairs or self._last, pairs
         return pairs
 
 
 class MetadataOfTheServer(_Echoes):
-    """The trailing metadata is kept for the whole server, so that RPCs which run at the same time get each other's."""
+    """The trailing metadata is stored once per server, so concurrent RPCs get each other's."""
 
     killed_by = "META-18"
 
@@ -240,12 +240,12 @@ class MetadataOfTheServer(_Echoes):
         self._newest: Pairs = ()
 
     def trailing(self, call: Call, pairs: Pairs) -> Pairs:
-        """The trailing metadata."""
+        """The trailing metadata, stored for the whole server."""
         self._newest = pairs
         return super().trailing(call, pairs)
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; who half-closes gets the metadata of whoever began last."""
+        """The points; the half-close sets the metadata of the RPC that began last."""
         yield from super().points(call, requests)
         call.context.set_trailing_metadata(self._newest)
 
@@ -270,7 +270,7 @@ class LongMetadataIsRefused(Mutant):
     killed_by = "META-11"
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """Begin an RPC with not too much metadata."""
+        """Begin an RPC if its metadata is small enough."""
         call = super().begin(context, method)
         if sum(len(key) + len(value) for key, value in context.invocation_metadata()) > 4096:
             self.abort(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "too much metadata")

@@ -14,7 +14,7 @@ from servers.directives import Directive
 
 
 class ListBackwards(Mutant):
-    """List sends its usual responses in the reverse order."""
+    """List sends its usual responses in reverse order."""
 
     killed_by = "ORD-1"
     also = USES_LIST | {"CANCEL-5"}  # every List shows it
@@ -25,36 +25,36 @@ class ListBackwards(Mutant):
 
 
 class StripsByteOrderMarks(Mutant):
-    """A byte order mark at the beginning of a name is taken for one."""
+    """A byte order mark at the beginning of a name is stripped."""
 
     killed_by = "ORD-6"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points of requests, without marks."""
+        """The points of requests, without byte order marks."""
         for point in super().points(call, requests):
             yield StreamPoint(name=self.unmarked(point.name), value=point.value)
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses to a name without its mark."""
+        """The responses to a name without its byte order mark."""
         yield from super().list_responses(call, StreamPoint(name=self.unmarked(point.name), value=point.value))
 
     def unmarked(self, name: str) -> str:
-        """A name without its mark, also where that stands behind a directive."""
+        """A name without its byte order mark, even where that follows a directive."""
         return name.removeprefix("\ufeff").replace("!echo \ufeff", "!echo ")
 
 
 class ListLosesItsLastUnderLoad(Mutant):
-    """While eight Lists are open a List of more than one response loses its last one."""
+    """While eight Lists are open, a List of more than one response loses its last one."""
 
     killed_by = "ORD-7"
-    also = frozenset({"LOAD-1", "LOAD-4", "LOAD-8", "LOAD-11"})  # which have many Lists open too
+    also = frozenset({"LOAD-1", "LOAD-4", "LOAD-8", "LOAD-11"})  # their tests have many Lists open too
 
     def __init__(self) -> None:
         super().__init__()
         self._open = 0
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, but for one."""
+        """The responses, except one."""
         self._open += 1
         try:
             responses = list(super().list_responses(call, point))
@@ -65,13 +65,13 @@ class ListLosesItsLastUnderLoad(Mutant):
 
 
 class LongListsSwapTwo(Mutant):
-    """In a List of more than 100 responses two neighbours change places."""
+    """In a List of more than 100 responses, two neighbours are swapped."""
 
     killed_by = "ORD-4"
-    also = frozenset({"ORD-13", "FLOW-13"})  # long Lists are compared there too
+    also = frozenset({"ORD-13", "FLOW-13"})  # their tests compare long Lists too
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """The responses, with number 100 after number 101."""
+        """The responses, number 100 after number 101."""
         responses = super().list_responses(call, point)
         for number, response in enumerate(responses):
             if number == 100:
@@ -83,7 +83,7 @@ class ListLosesTheThousandth(Mutant):
     """List loses every thousandth response."""
 
     killed_by = "ORD-4"
-    also = frozenset({"ORD-13", "HALF-11", "FLOW-13"})  # long Lists are counted there too
+    also = frozenset({"ORD-13", "HALF-11", "FLOW-13"})  # their tests count long Lists too
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The responses without every thousandth."""
@@ -93,10 +93,10 @@ class ListLosesTheThousandth(Mutant):
 
 
 class ListSortsAsText(Mutant):
-    """List sends its usual responses in the order of their values as text."""
+    """List sends its usual responses sorted by their values as text."""
 
     killed_by = "ORD-1"
-    also = frozenset({"CANCEL-5", "ORD-11", "ORD-6", "WIRE-16", "WIRE-18"})  # wherever values reach ten
+    also = frozenset({"CANCEL-5", "ORD-11", "ORD-6", "WIRE-16", "WIRE-18"})  # values that reach ten show it
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
         """The usual responses, sorted."""
@@ -104,10 +104,10 @@ class ListSortsAsText(Mutant):
 
 
 class LongListsSendOneTwice(Mutant):
-    """In a List of more than 100 responses one is sent twice."""
+    """In a List of more than 100 responses, one is sent twice."""
 
     killed_by = "ORD-4"
-    also = frozenset({"ORD-13", "FLOW-13"})  # long Lists are counted there too
+    also = frozenset({"ORD-13", "FLOW-13"})  # their tests count long Lists too
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
         """The responses, and number 100 once more."""
@@ -118,18 +118,18 @@ class LongListsSendOneTwice(Mutant):
 
 
 class ListTakesZeroForUnset(Mutant):
-    """List begins with one where the request's value is zero."""
+    """List starts at one if the request's value is zero."""
 
     killed_by = "ORD-1"
-    also = frozenset({"CANCEL-5", "ORD-7"})  # where a List begins with zero as well
+    also = frozenset({"CANCEL-5", "ORD-7"})  # their Lists start at zero as well
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses, never from zero on."""
+        """The usual responses, never starting at zero."""
         yield from super().usual_series(name, base or 1)
 
 
 class RepeatOfNoneIsOne(Mutant):
-    """What is to be sent no times at all is sent once."""
+    """A response that should be repeated zero times is sent once."""
 
     killed_by = "ORD-13"
     also = frozenset({"ORD-12", "ABORT-5"})  # on Route, and before an error
@@ -140,13 +140,13 @@ class RepeatOfNoneIsOne(Mutant):
 
 
 class RepeatIsOneTooMany(Mutant):
-    """A response is sent once more than it was asked for, if that is more than nine hundred times."""
+    """A series of more than nine hundred responses has one too many."""
 
     killed_by = "ORD-13"
-    also = frozenset({"ORD-4", "HALF-11"})  # long series are counted there too
+    also = frozenset({"ORD-4", "HALF-11"})  # their tests count long series too
 
     def series(self, name: str, base: int, count: int) -> Iterator[StreamResponse]:
-        """The responses, and one more of many."""
+        """The responses, and one more if there are many."""
         return super().series(name, base, count + (count > 900))
 
 
@@ -156,7 +156,7 @@ class RouteDoesNotCountDirectives(Mutant):
     killed_by = "ORD-12"
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, usual ones counted by themselves."""
+        """The responses, with usual ones counted separately."""
         usual = 0
         for response in super().route_responses(call, points):
             if response.pt.name == self.ROUTE_NAME:
@@ -166,10 +166,10 @@ class RouteDoesNotCountDirectives(Mutant):
 
 
 class RecordSortsTexts(Mutant):
-    """Record's handler sees the requests in another order than that in which they were sent."""
+    """Record's handler reads the requests in an order other than that in which they were sent."""
 
     killed_by = "ORD-2"
-    also = JOINS_TEXTS  # wherever texts are joined
+    also = JOINS_TEXTS  # whose tests compare joined texts
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
         """The joined texts in reverse order."""
@@ -182,26 +182,26 @@ class RecordSwapsLate(Mutant):
     killed_by = "ORD-2"
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
-        """The joined texts with numbers 100 and 101 in each other's place."""
+        """The joined texts, numbers 100 and 101 swapped."""
         if len(texts) > 101:
             texts[100], texts[101] = texts[101], texts[100]
         return super().echoed(texts, count)
 
 
 class RecordDropsRepetitions(Mutant):
-    """Record takes two requests of the same text for one that was sent twice."""
+    """Record treats two requests with the same text as a duplicate."""
 
     killed_by = "ORD-2"
     also = frozenset({"ORD-4", "PAIR-7"})  # the response must reflect every request
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
-        """The joined texts, each once."""
+        """The joined texts, each only once."""
         once = list(dict.fromkeys(texts))
         return super().echoed(once, count - (len(texts) - len(once)))
 
 
 class RecordLosesTheTail(Mutant):
-    """Record forgets what comes after its five-hundredth request."""
+    """Record forgets everything after its five-hundredth request."""
 
     killed_by = "ORD-4"
 
@@ -216,7 +216,7 @@ class RouteSkipsTheThousandth(Mutant):
     killed_by = "ORD-4"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route without every thousandth."""
+        """The points; on Route, every thousandth is missing."""
         for number, point in enumerate(super().points(call, requests), 1):
             if call.method != "Route" or number % 1000:
                 yield point
@@ -229,7 +229,7 @@ class RouteAnswersTwice(Mutant):
     also = frozenset({"ABORT-5", "HALF-1", "ORD-3"})  # every Route of more than sixty messages has one more
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, and the sixtieth once more."""
+        """The responses, the sixtieth twice."""
         for number, response in enumerate(super().route_responses(call, points), 1):
             yield response
             if number == 60:
@@ -237,13 +237,13 @@ class RouteAnswersTwice(Mutant):
 
 
 class RouteAnswersAhead(Mutant):
-    """Route answers the next request before it comes, if the client waits for 0.1 seconds."""
+    """Route answers the next request before it arrives if the client waits for 0.1 seconds."""
 
     killed_by = "ORD-8"
-    also = frozenset({"EOF-5"})  # whose client waits as well
+    also = frozenset({"EOF-5"})  # its client waits as well
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route one of them sometimes too early."""
+        """The points; on Route, one may come too early."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -263,17 +263,17 @@ class RouteAnswersAhead(Mutant):
 
 
 class RouteCountsBytes(Mutant):
-    """Route's counter begins again after 255."""
+    """Route's counter wraps around after 255."""
 
     killed_by = "ORD-4"
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
-        """The answer with a counter of one byte."""
+        """The answer with a one-byte counter."""
         yield from super().answer(call, point, directive, sent % 256)
 
 
 class RouteCountsForTheConnection(Mutant):
-    """One counter serves all Routes of a connection."""
+    """All Routes of a connection share one counter."""
 
     killed_by = "ORD-12"
     also = USES_ROUTE  # wherever a connection has more than one Route
@@ -292,13 +292,13 @@ class RouteCountsForTheConnection(Mutant):
 
 
 class RouteNewestFirst(Mutant):
-    """Route answers the newest of the requests that wait, so that a burst comes back in the reverse order."""
+    """Route answers the most recent waiting request first, so a burst is answered in reverse order."""
 
     killed_by = "ORD-3"
-    also = frozenset({"ABORT-5", "HALF-5", "ORD-4", "ORD-6"})  # a burst comes back in a wrong order, or does not
+    also = frozenset({"ABORT-5", "HALF-5", "ORD-4", "ORD-6"})  # a burst is answered in the wrong order, or not at all
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route those that wait in reverse order."""
+        """The points; on Route, waiting ones in reverse order."""
         if call.method != "Route":
             yield from super().points(call, requests)
             return
@@ -318,13 +318,13 @@ class RouteNewestFirst(Mutant):
 
 
 class EchoesOneBehind(Mutant):
-    """Route's echo answers with the point of the echo before."""
+    """Route's echo answers with the point of the previous echo."""
 
     killed_by = "ORD-3"
-    also = frozenset({"ORD-6", "ORD-7", "ORD-8"})  # what was sent does not come back
+    also = frozenset({"ORD-6", "ORD-7", "ORD-8"})  # the echo is not what was sent
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """The responses, echoes one behind."""
+        """The responses, each echo one behind."""
         last: StreamResponse | None = None
         for response in super().route_responses(call, points):
             if response.pt.name.startswith("!echo"):

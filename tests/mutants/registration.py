@@ -1,6 +1,6 @@
-"""A registration like that of generated code, but with more freedom: for what grpcio's own method handlers never do.
+"""A registration like that of generated code, for behaviour that grpcio's own method handlers cannot show.
 
-A launcher finds it by the name of the base class beside it, as it finds that of generated code.
+A launcher finds it by the name of the base class, as it finds that of generated code.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ class StreamServiceServicer(Mutant):
     def record_responses(
         self, requests: Iterator[StreamRequest], context: grpc.ServicerContext
     ) -> Iterator[StreamResponse]:
-        """All that Record sends: one response."""
+        """Everything that Record sends: one response."""
         yield self.Record(requests, context)
 
     def other_methods(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Handlers of RPCs beside those of the service: none."""
+        """Additional handlers beside those of the service: none."""
         return ()
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes."""
+        """Parse a request."""
         return StreamRequest.FromString(message)
 
 
 def add_StreamServiceServicer_to_server(servicer: StreamServiceServicer, server: grpc.Server) -> None:
-    """Register a servicer, its Record as if both sides were streams."""
+    """Register a servicer, with Record as a bidirectional stream."""
 
     def to_bytes(response: StreamResponse) -> bytes:
         return response.SerializeToString()

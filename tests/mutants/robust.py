@@ -1,4 +1,4 @@
-"""Mutants that do not survive what a client may send."""
+"""Mutants that do not survive requests that a client may send."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class ExitsOnRecordWithoutPoint(Mutant):
     killed_by = "ROBUST-4"
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request, which must be there."""
+        """The point of a request; its absence is fatal."""
         if call.method == "Record" and not request.HasField("pt"):
             os._exit(2)
         return super().point(call, request)
 
 
 class HangsOnRouteWithoutPoint(Mutant):
-    """A Route that gets a request without a point is stuck."""
+    """A Route hangs on a request without a point."""
 
     killed_by = "ROBUST-4"
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request, if it ever comes."""
+        """The point of a request; its absence hangs the handler."""
         if call.method == "Route" and not request.HasField("pt"):
             call.over.wait()
         return super().point(call, request)
 
 
 class WedgesWithoutPoint(Mutant):
-    """After a List without a point no List is answered any more."""
+    """After a List without a point, no further List is answered."""
 
     killed_by = "ROBUST-4"
 
@@ -51,7 +51,7 @@ class WedgesWithoutPoint(Mutant):
         self._lock = threading.Lock()
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request; List takes a lock to look at it."""
+        """The point of a request; List takes a lock to read it."""
         if call.method != "List":
             return super().point(call, request)
         while not self._lock.acquire(timeout=0.05):
@@ -63,25 +63,25 @@ class WedgesWithoutPoint(Mutant):
 
 
 class NoPointIsUnknown(Mutant):
-    """A request without a point ends with UNKNOWN, as an exception in the handler does."""
+    """A request without a point ends with UNKNOWN, as after an exception in the handler."""
 
     killed_by = "ROBUST-4"
     warned = True
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request, which must be there."""
+        """The point of a request; its absence is UNKNOWN."""
         if not request.HasField("pt"):
             self.abort(call, grpc.StatusCode.UNKNOWN, "'NoneType' object has no attribute 'name'")
         return super().point(call, request)
 
 
-class NoPointEndsWell(Mutant):
-    """A Route that gets a request without a point ends with OK and does not answer it."""
+class NoPointIsOk(Mutant):
+    """A Route ends with OK on a request without a point and does not answer it."""
 
     killed_by = "ROBUST-4"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route up to a request without one."""
+        """The points; on Route, up to a request without one."""
         for request in requests:
             if call.method == "Route" and not request.HasField("pt"):
                 return
@@ -90,13 +90,13 @@ class NoPointEndsWell(Mutant):
 
 
 class ExitsOnGarbage(StreamServiceServicer):
-    """The process exits on a request that does not parse."""
+    """The process exits on a request that cannot be parsed."""
 
     killed_by = "WIRE-15"
-    also = frozenset({"WIRE-17"})  # nor does a name that is no UTF-8
+    also = frozenset({"WIRE-17"})  # a name that is not UTF-8 cannot be parsed either
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes, which must parse."""
+        """Parse a request; a failure is fatal."""
         try:
             return super().parse(message)
         except DecodeError:
@@ -104,12 +104,12 @@ class ExitsOnGarbage(StreamServiceServicer):
 
 
 class ExitsOnBadUtf8(StreamServiceServicer):
-    """The process exits on a name that is no UTF-8."""
+    """The process exits on a name that is not UTF-8."""
 
     killed_by = "WIRE-17"
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes; a name of other bytes than text is fatal."""
+        """Parse a request; a name that is not UTF-8 is fatal."""
         try:
             return super().parse(message)
         except DecodeError:
@@ -119,12 +119,12 @@ class ExitsOnBadUtf8(StreamServiceServicer):
 
 
 class GarbageIsEmpty(StreamServiceServicer):
-    """A request that does not parse is taken for one with an empty point."""
+    """A request that cannot be parsed is treated as one with an empty point."""
 
     killed_by = "WIRE-15"
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes, or an empty one."""
+        """Parse a request, or return one with an empty point."""
         try:
             return super().parse(message)
         except DecodeError:
@@ -132,13 +132,13 @@ class GarbageIsEmpty(StreamServiceServicer):
 
 
 class GarbageIsInvalidArgument(StreamServiceServicer):
-    """A request that does not parse is taken for one without a point."""
+    """A request that cannot be parsed is treated as one without a point."""
 
     killed_by = "WIRE-15"
     warned = True
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes, or one without a point."""
+        """Parse a request, or return one without a point."""
         try:
             return super().parse(message)
         except DecodeError:
@@ -151,31 +151,31 @@ class RefusesUnknownFields(Mutant):
     killed_by = "WIRE-16"
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request that has nothing else."""
+        """The point of a request that has no unknown field."""
         if len(UnknownFieldSet(request)) or len(UnknownFieldSet(request.pt)):
             self.refuse(call, "the request has an unknown field")
         return super().point(call, request)
 
 
 class ExitsOnUnknownFields(Mutant):
-    """The process exits on a point with a field that it does not know."""
+    """The process exits on a point with an unknown field."""
 
     killed_by = "WIRE-16"
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request, which must have the known fields only."""
+        """The point of a request; an unknown field is fatal."""
         if len(UnknownFieldSet(request.pt)):
             os._exit(2)
         return super().point(call, request)
 
 
 class FirstFieldWins(StreamServiceServicer):
-    """Of a point that is sent in two pieces only the first piece is read."""
+    """If a point is sent in two pieces, only the first is read."""
 
     killed_by = "WIRE-18"
 
     def parse(self, message: bytes) -> StreamRequest:
-        """A request by its bytes up to the second point."""
+        """Parse a request up to its second point."""
         whole = super().parse(message)
         if message[:1] != b"\x0a" or not whole.HasField("pt"):
             return whole
@@ -189,19 +189,19 @@ class FirstFieldWins(StreamServiceServicer):
 
 
 class BadDirectiveIsUnknown(Mutant):
-    """A bad directive ends with UNKNOWN."""
+    """A malformed directive ends with UNKNOWN."""
 
     killed_by = "ABORT-17"
     warned = True
 
     def refuse(self, call: Call, reason: str) -> NoReturn:
-        """End the RPC with INVALID_ARGUMENT, if it is for a missing point."""
+        """End the RPC; with INVALID_ARGUMENT only for a missing point."""
         code = grpc.StatusCode.INVALID_ARGUMENT if reason.endswith("no pt") else grpc.StatusCode.UNKNOWN
         self.abort(call, code, reason)
 
 
 class AbortedRecordLeavesTexts(Mutant):
-    """After a Record that ended with an error the next echo begins with its texts."""
+    """After a Record that ended with an error, the next echo begins with its texts."""
 
     killed_by = "PAIR-11"
 
@@ -222,12 +222,12 @@ class AbortedRecordLeavesTexts(Mutant):
         del self._read[call]
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with an error, and leave what it has read."""
+        """End the RPC with an error, and keep what it has read."""
         if call.method == "Record":
             self._left = self._read.get(call, [])[:-1]
         super().abort(call, code, text)
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
-        """The joined texts after what was left."""
+        """The joined texts, preceded by those left behind."""
         left, self._left = self._left, []
         return super().echoed([*left, *texts], count + len(left))

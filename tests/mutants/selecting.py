@@ -1,4 +1,4 @@
-"""A pytest plugin that runs the tests of some requirements: ``-p mutants.selecting --requirements=ORD-1,EOF-1``."""
+"""A pytest plugin that selects tests by requirement: ``-p mutants.selecting --requirements=ORD-1,EOF-1``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the option."""
-    parser.addoption("--requirements", default="", help="Ids of the requirements to check, all if there is none")
+    parser.addoption("--requirements", default="", help="Ids of the requirements to check (default: all)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the requirements that were asked for."""
+    """Keep the tests of the selected requirements."""
     wanted = {one for one in config.getoption("--requirements").split(",") if one}
     if not wanted:
         return

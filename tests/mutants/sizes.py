@@ -1,4 +1,4 @@
-"""Mutants that break on large messages."""
+"""Mutants that fail on large messages."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MIB = 1024 * _KIB
 
 
 class NamesEndAt64Kib(Mutant):
-    """A name in a response has 65535 characters at most."""
+    """A name in a response is cut at 65535 characters."""
 
     killed_by = "SIZE-5"
-    also = JOINS_TEXTS | {"HALF-8", "SIZE-2", "SIZE-9"}  # long names come back from everywhere
+    also = JOINS_TEXTS | {"HALF-8", "SIZE-2", "SIZE-9"}  # their responses have long names
 
     def response(self, name: str, value: int) -> StreamResponse:
         """A response whose name is cut."""
@@ -30,24 +30,24 @@ class NamesEndAt64Kib(Mutant):
 
 
 class NamesEndAtAFrame(Mutant):
-    """List cuts a name of more than 16384 bytes, as much as an HTTP/2 frame has."""
+    """List cuts a name at 16384 bytes, the size of an HTTP/2 frame."""
 
     killed_by = "SIZE-9"
-    also = frozenset({"SIZE-5", "SIZE-2", "ORD-6"})  # larger ones are cut as well
+    also = frozenset({"SIZE-5", "SIZE-2", "ORD-6"})  # larger names are cut as well
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """The usual responses with a name that fits into a frame."""
+        """The usual responses with a name that fits in a frame."""
         yield from super().usual_series(name.encode()[:16384].decode("utf-8", "ignore"), base)
 
 
-class FramesWithoutRoom(Mutant):
-    """Record forgets a request that is a few bytes larger than an HTTP/2 frame or its initial window."""
+class LosesFrameSizedRequests(Mutant):
+    """Record loses a request that is a few bytes larger than an HTTP/2 frame or its initial window."""
 
     killed_by = "SIZE-9"
-    also = frozenset({"ORD-2", "PAIR-7"})  # should one of their sizes be such a one
+    also = frozenset({"ORD-2", "PAIR-7"})  # one of their requests may have such a size
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record without those of an unlucky size."""
+        """The points; on Record, those of an unlucky size are missing."""
         for point in super().points(call, requests):
             size = point.ByteSize()
             if call.method != "Record" or not (16_384 <= size < 16_404 or 65_535 <= size < 65_555):
@@ -55,10 +55,10 @@ class FramesWithoutRoom(Mutant):
 
 
 class RefusesAMebibyte(Mutant):
-    """A request of a mebibyte or more is refused with RESOURCE_EXHAUSTED."""
+    """A request of one mebibyte or more is refused with RESOURCE_EXHAUSTED."""
 
     killed_by = "SIZE-5"
-    also = frozenset({"SIZE-7", "HALF-8", "FLOW-7"})  # wherever such a request is sent
+    also = frozenset({"SIZE-7", "HALF-8", "FLOW-7"})  # their tests send such requests
     warned = True
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
@@ -69,7 +69,7 @@ class RefusesAMebibyte(Mutant):
 
 
 class LargeResponsesAreCut(Mutant):
-    """Record's response has a name of a million characters at most."""
+    """Record cuts the name in its response at a million characters."""
 
     killed_by = "SIZE-5"
 
@@ -81,13 +81,13 @@ class LargeResponsesAreCut(Mutant):
 
 
 class LimitIsPerStream(Mutant):
-    """All requests of a Record together may have four mebibytes; then it ends with RESOURCE_EXHAUSTED."""
+    """A Record whose requests total more than four mebibytes ends with RESOURCE_EXHAUSTED."""
 
     killed_by = "SIZE-7"
-    also = frozenset({"FLOW-7"})  # a long upload has more
+    also = frozenset({"FLOW-7"})  # a long upload exceeds it
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record up to four mebibytes."""
+        """The points; on Record, up to four mebibytes."""
         read = 0
         for point in super().points(call, requests):
             read += point.ByteSize()
@@ -103,7 +103,7 @@ class UploadsStall(Mutant):
     also = frozenset({"SIZE-5", "SIZE-7"})  # large messages are uploads too
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Record up to a thousand kibibytes."""
+        """The points; on Record, up to a thousand kibibytes."""
         read = 0
         for point in super().points(call, requests):
             read += point.ByteSize()
@@ -116,17 +116,17 @@ class ExitsOnLargeRequest(Mutant):
     """The process exits on a request of two mebibytes or more."""
 
     killed_by = "SIZE-7"
-    also = frozenset({"SIZE-5", "HALF-8", "FLOW-7"})  # wherever such a request is sent
+    also = frozenset({"SIZE-5", "HALF-8", "FLOW-7"})  # their tests send such requests
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request for which there is memory."""
+        """The point of a request that fits in memory."""
         if request.ByteSize() >= 2 * _MIB:
             os._exit(137)
         return super().point(call, request)
 
 
 class _Unlimited(StreamServiceServicer):
-    """Takes requests that are larger than grpcio's usual limit."""
+    """Accepts requests that exceed grpcio's default limit."""
 
     @classmethod
     def target(cls) -> str:
@@ -135,7 +135,7 @@ class _Unlimited(StreamServiceServicer):
 
 
 class OversizeIsCut(_Unlimited):
-    """List sends four mebibytes at most of the name of a larger request, and ends with OK."""
+    """List sends at most four mebibytes of the name of a larger request, and ends with OK."""
 
     killed_by = "SIZE-2"
 
@@ -145,12 +145,12 @@ class OversizeIsCut(_Unlimited):
 
 
 class OversizeIsNotAnswered(_Unlimited):
-    """Route does not answer a request of more than four mebibytes, and ends with OK all the same."""
+    """Route does not answer a request of more than four mebibytes, but ends with OK."""
 
     killed_by = "SIZE-2"
 
     def points(self, call: Call, requests: Iterator[StreamRequest]) -> Iterator[StreamPoint]:
-        """The points; on Route without large ones."""
+        """The points; on Route, large ones are missing."""
         for point in super().points(call, requests):
             if call.method != "Route" or point.ByteSize() <= 4 * _MIB:
                 yield point
@@ -174,7 +174,7 @@ class ExitsOnOversize(_Unlimited):
     killed_by = "SIZE-2"
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request for which there is memory."""
+        """The point of a request that fits in memory."""
         if request.ByteSize() > 4 * _MIB:
             os._exit(137)
         return super().point(call, request)

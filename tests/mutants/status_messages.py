@@ -14,14 +14,14 @@ from pytest_grpcstream.messages import StreamRequest, StreamResponse
 from servers.calls import Call
 
 MESSAGES: Final = frozenset({"ABORT-5", "ABORT-6", "ABORT-7", "ABORT-13", "ABORT-15", "ABORT-16"})
-"""Requirements whose tests look at the message of an error as well as at its code."""
+"""Requirements whose tests check the message of an error as well as its code."""
 
 
 class MessageIsLost(Mutant):
-    """An error comes without its message."""
+    """An error arrives without its message."""
 
     killed_by = "ABORT-3"
-    also = MESSAGES  # every message
+    also = MESSAGES  # every message is lost
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
         """End the RPC without a message."""
@@ -29,13 +29,13 @@ class MessageIsLost(Mutant):
 
 
 class RouteMessageIsReplaced(Mutant):
-    """Route hides the message of an error behind a general one."""
+    """Route replaces the message of an error with a generic one."""
 
     killed_by = "ABORT-3"
-    also = MESSAGES  # every message
+    also = MESSAGES  # every message is replaced
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC, Route with a message of its own."""
+        """End the RPC; for Route, with a generic message."""
         super().abort(call, code, "an error occurred" if call.method == "Route" else text)
 
 
@@ -43,7 +43,7 @@ class MessageIsTrimmed(Mutant):
     """White space at both ends of an error's message is lost."""
 
     killed_by = "ABORT-3"
-    also = frozenset({"ABORT-15"})  # whose message ends with a blank
+    also = frozenset({"ABORT-15"})  # its message ends with a blank
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
         """End the RPC with a trimmed message."""
@@ -51,12 +51,12 @@ class MessageIsTrimmed(Mutant):
 
 
 class MessageCollapsesBlanks(Mutant):
-    """Several blanks in an error's message become one."""
+    """Consecutive blanks in an error's message become one."""
 
     killed_by = "ABORT-3"
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with a message without double blanks."""
+        """End the RPC with a message without consecutive blanks."""
         super().abort(call, code, re.sub(" {2,}", " ", text))
 
 
@@ -66,7 +66,7 @@ class EmptyMessageIsFilledIn(Mutant):
     killed_by = "ABORT-3"
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC, never without a message."""
+        """End the RPC; an empty message is filled in."""
         super().abort(call, code, text or "unknown error")
 
 
@@ -74,18 +74,18 @@ class MessageEndsAtLineBreak(Mutant):
     """Only the first line of an error's message is sent."""
 
     killed_by = "ABORT-3"
-    also = frozenset({"ABORT-16"})  # whose message has a line break
+    also = frozenset({"ABORT-16"})  # its message has a line break
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with the message up to a line break."""
+        """End the RPC with the first line of the message."""
         super().abort(call, code, text.rstrip("\r\n").partition("\r\n")[0])
 
 
 class MessageIsEncodedTwice(Mutant):
-    """An error's message is percent-encoded once too often, so that the client sees the escapes."""
+    """An error's message is percent-encoded twice, so the client sees the escapes."""
 
     killed_by = "ABORT-3"
-    also = frozenset({"ABORT-16"})  # where escapes matter
+    also = frozenset({"ABORT-16"})  # their messages contain characters to escape
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
         """End the RPC with an encoded message, which grpcio encodes again."""
@@ -93,7 +93,7 @@ class MessageIsEncodedTwice(Mutant):
 
 
 class MessageIsDecoded(Mutant):
-    """What looks like a percent escape in an error's message is decoded."""
+    """What looks like a percent-escape in an error's message is decoded."""
 
     killed_by = "ABORT-3"
 
@@ -103,12 +103,12 @@ class MessageIsDecoded(Mutant):
 
 
 class MessageIsLatin1(Mutant):
-    """An error's message is sent as Latin-1 that was UTF-8."""
+    """An error's message is decoded as Latin-1 instead of UTF-8."""
 
     killed_by = "ABORT-3"
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with a garbled message, unless it is ASCII."""
+        """End the RPC with a message of garbled non-ASCII characters."""
         super().abort(call, code, text.encode().decode("latin-1"))
 
 
@@ -118,7 +118,7 @@ class MessageLosesAstralCharacters(Mutant):
     killed_by = "ABORT-3"
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with a message of 16-bit characters."""
+        """End the RPC with a message limited to 16-bit characters."""
         super().abort(call, code, "".join(char if ord(char) < 0x10000 else "\ufffd" for char in text))
 
 
@@ -128,20 +128,20 @@ class LongMessageHidesCode(Mutant):
     killed_by = "ABORT-15"
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC, with another error if there is much to say."""
+        """End the RPC; with another error if the message is long."""
         if len(text) > 3000:
             code, text = grpc.StatusCode.INTERNAL, "the message is too long"
         super().abort(call, code, text)
 
 
 class MessageInjectsStatus(Mutant):
-    """A line break in an error's message lets the rest of it act as a field of the trailers."""
+    """What follows a line break in an error's message is sent as another field of the trailers."""
 
     killed_by = "ABORT-16"
-    also = frozenset({"ABORT-3"})  # the message is not what it was
+    also = frozenset({"ABORT-3"})  # the message is changed
 
     def abort(self, call: Call, code: grpc.StatusCode, text: str) -> NoReturn:
-        """End the RPC with whatever status the message asks for."""
+        """End the RPC with the status that the message injects."""
         first, _, rest = text.partition("\r\n")
         name, _, value = rest.partition(": ")
         if name == "grpc-status" and value.strip() == "0":
@@ -172,4 +172,4 @@ class MessageInjectsStatus(Mutant):
 
 
 class _EndsWellError(Exception):
-    """Ends an RPC with OK from deep inside."""
+    """Ends an RPC with OK from within nested calls."""

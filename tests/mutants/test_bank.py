@@ -1,6 +1,6 @@
-"""The suite is proved: each mutant is killed by its own requirement and by nothing unrelated.
+"""Proves the suite: each mutant is killed by its own requirement and by nothing unrelated.
 
-By default a mutant meets the tests of its own requirement and a few others; with GRPCSTREAM_TESTS_FULL=1 in the
+By default a mutant meets the tests of its own requirement and a few others. With GRPCSTREAM_TESTS_FULL=1 in the
 environment it meets the whole suite, which takes an hour.
 """
 
@@ -23,7 +23,7 @@ from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suit
 BANK: Final = {one.__name__: one for one in all_mutants()}
 
 WITHOUT_MUTANT: Final = dict.fromkeys(("TLS-1", "TLS-3", "TLS-5"), "the servers that break it are in tests/tls")
-"""Requirements that no mutant is there for, each with the reason."""
+"""Requirements without a mutant, each with the reason."""
 
 
 def outcome_of(name: str, folder: Path) -> Outcome:
@@ -36,7 +36,7 @@ def outcome_of(name: str, folder: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """The outcomes of the mutants that this session asks for."""
+    """The outcomes of the mutants that this session selects."""
     yield from side_by_side(request, tmp_path_factory, outcome_of)
 
 
@@ -48,7 +48,7 @@ def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Sta
 
 
 def requirements_of_the_library_client() -> Iterator[str]:
-    """The requirements that tests without the wire client name."""
+    """The requirements that tests of the library client name."""
     for info in pkgutil.iter_modules(conformance.__path__):
         if info.name.startswith("test_") and not info.name.startswith("test_wire_"):
             module = importlib.import_module(f"{conformance.__name__}.{info.name}")
@@ -58,13 +58,13 @@ def requirements_of_the_library_client() -> Iterator[str]:
 
 
 def test_every_requirement_has_a_mutant() -> None:
-    """A requirement that nothing can break is none; the few without a mutant are listed with their reasons."""
+    """A requirement that no server can break is not a requirement; exceptions are listed with their reasons."""
     named = {mutant.killed_by for mutant in BANK.values()}
     assert set(requirements_of_the_library_client()) - named == set(WITHOUT_MUTANT)
 
 
-def test_mutants_name_requirements_that_there_are() -> None:
-    """What a mutant names is registered."""
+def test_mutants_name_registered_requirements() -> None:
+    """The ids that a mutant names are registered."""
     for mutant in BANK.values():
         assert mutant.also <= set(registry()), mutant
         assert mutant.killed_by in registry(), mutant

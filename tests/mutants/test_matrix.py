@@ -1,4 +1,4 @@
-"""docs/generated/mutants.md lists every mutant, and the script that writes it notices when it is out of date."""
+"""docs/generated/mutants.md lists every mutant, and the script that writes it detects a stale page."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def run(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_page_is_current() -> None:
-    """docs/generated/mutants.md is what the banks say."""
+    """docs/generated/mutants.md matches the banks."""
     outcome = run(ROOT, "--check")
     assert outcome.returncode == 0, outcome.stderr
 
 
-def test_a_page_that_is_out_of_date_or_missing_is_noticed_and_written(tmp_path: Path) -> None:
-    """--check exits with 1 and changes nothing; without it the page is written, the same every time."""
+def test_a_stale_or_missing_page_is_reported_and_written(tmp_path: Path) -> None:
+    """--check exits with 1 and changes nothing; without it the page is written, identically every time."""
     (tmp_path / "docs" / "generated").mkdir(parents=True)
     (tmp_path / "scripts").mkdir()
     (tmp_path / "tests").symlink_to(ROOT / "tests")
@@ -42,8 +42,8 @@ def test_a_page_that_is_out_of_date_or_missing_is_noticed_and_written(tmp_path: 
     assert page.read_bytes() == (ROOT / "docs" / "generated" / "mutants.md").read_bytes()
 
 
-def test_text_cannot_break_a_table() -> None:
-    """What Markdown would take for a sign of its own is escaped; a name with underscores in it stays as it is."""
+def test_text_is_escaped_in_tables() -> None:
+    """Characters that Markdown would interpret are escaped; a name with underscores is unchanged."""
     spec = importlib.util.spec_from_file_location("kill_matrix", ROOT / SCRIPT)
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""Serves a servicer that takes requests of any size: ``python -m mutants.unlimited MODULE CLASS PORT``."""
+"""Serves a servicer that accepts requests of any size: ``python -m mutants.unlimited MODULE CLASS PORT``."""
 
 from __future__ import annotations
 

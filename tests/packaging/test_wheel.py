@@ -78,7 +78,7 @@ def test_it_holds_every_file_of_the_four_folders(source: Path, wheel: zipfile.Pa
         "conformance/__init__.py",
         "conformance/requirements.toml",
         "messages.pyi",
-        "plugin.py",
+        "plugin/__init__.py",
         "proto/stream.proto",
         "py.typed",
         "reference_impl/__init__.py",

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from launch.scripted import bytes_server, closed_port
-from launch.witness import command
 from plugin.conftest import Judge, Run
+from targets.scripted import bytes_server, closed_port
+from targets.witness import command
 
 Given = Callable[..., str]
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from launch.scripted import bytes_server
-from launch.witness import command
 from plugin.conftest import Judge, Run, Serve
+from targets.scripted import bytes_server
+from targets.witness import command
 
 
 def test_an_operation_takes_no_longer_than_the_timeout(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from launch.witness import PYTEST, until
 from plugin.conftest import Run, Serve
 from plugin.results import cases
 from pytest_grpcstream.report.reader import schema
 from reports.conftest import EITHER_WAY, Report
 from reports.reading import load
+from targets.witness import PYTEST, until
 
 ONCE = "pairing::test_record_is_answered_exactly_once"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reports.md"

@@ -1,4 +1,4 @@
-"""What a servicer knows about one RPC: whether it is over, and who ended it."""
+"""The state of one RPC: whether it is over, and who ended it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 import grpc
 
 _HALF_CLOSE_GRACE: Final = 0.1
-"""Seconds between the end of the requests and the report of a cancel, at most: see `Call.requests_ended`."""
+"""Maximum seconds between the end of the requests and the report of a cancel: see `Call.requests_ended`."""
 
 
 class Tokens:
-    """The tokens of RPCs that were seen to end by the client's going away; the oldest are forgotten."""
+    """The tokens of RPCs that ended because the client went away; the oldest are forgotten."""
 
     _LIMIT: Final = 10_000
 
@@ -39,11 +39,11 @@ class Call:
     """One RPC.
 
     Attributes:
-        context: grpcio's context of it.
+        context: its grpcio context.
         method: ``List``, ``Record`` or ``Route``.
-        gone: the tokens of RPCs that ended by the client's going away.
+        gone: the tokens of RPCs that ended because the client went away.
         over: set when the RPC is over, whoever ended it.
-        settled: whether the server ended it.
+        settled: whether the server has ended it.
     """
 
     def __init__(self, context: grpc.ServicerContext, method: str, gone: Tokens) -> None:
@@ -58,7 +58,7 @@ class Call:
             self._terminated()
 
     def mark(self, token: str) -> None:
-        """Remember ``token`` if this RPC ends by the client's going away."""
+        """Remember ``token`` if this RPC ends because the client goes away."""
         with self._lock:
             self._marks.append(token)
             late = self.over.is_set() and self.went_away()
@@ -66,19 +66,19 @@ class Call:
             self.gone.add(token)
 
     def went_away(self) -> bool:
-        """Whether this RPC, which is over, ended by the client's going away."""
+        """Whether this RPC, which is over, ended because the client went away."""
         return not self.settled
 
     def settle(self) -> None:
-        """The server ends this RPC: what the client does from now on does not count."""
+        """The server ends this RPC; what the client does from now on is not recorded."""
         with self._lock:
             self.settled = not self.over.is_set()
 
     def requests_ended(self) -> None:
-        """The request iterator came to its end.
+        """The request iterator has ended.
 
-        grpcio ends it for a cancelled RPC as well, a moment before it reports the cancel. Whether it was the half-close
-        matters for marked RPCs only, so only they wait for that report.
+        grpcio also ends it for a cancelled RPC, a moment before it reports the cancel. Whether it was a half-close only
+        matters for marked RPCs, so only they wait for that report.
         """
         if self._marks:
             self.over.wait(_HALF_CLOSE_GRACE)

@@ -1,4 +1,4 @@
-"""The whole StreamService contract on plain grpcio, cut into small methods that a mutant overrides one at a time."""
+"""The whole StreamService contract on plain grpcio, divided into small methods that a mutant overrides one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ECHO_TRAILING: Final = "x-grpc-test-echo-trailing-bin"
 
 
 def int32(number: int) -> int:
-    """The int32 that ``number`` wraps to."""
+    """The int32 that ``number`` wraps around to."""
     return (number + 2**31) % 2**32 - 2**31
 
 
@@ -57,13 +57,13 @@ class Correct:
     # Their parts ------------------------------------------------------------------------------------------------
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
-        """What every RPC starts with."""
+        """Begin an RPC, as every method does first."""
         call = self.CALL(context, method, self.gone)
         self.echo_metadata(call)
         return call
 
     def echo_metadata(self, call: Call) -> None:
-        """Give back the metadata that asks for it."""
+        """Echo the metadata that asks for it."""
         metadata = call.context.invocation_metadata()
         initial = tuple((key, value) for key, value in metadata if key == ECHO_INITIAL)
         trailing = tuple((key, value) for key, value in metadata if key == ECHO_TRAILING)
@@ -79,13 +79,13 @@ class Correct:
         call.requests_ended()
 
     def point(self, call: Call, request: StreamRequest) -> StreamPoint:
-        """The point of a request; one without it ends the RPC."""
+        """The point of a request; end the RPC if it has none."""
         if not request.HasField("pt"):
             self.refuse(call, "the request has no pt")
         return request.pt
 
     def directive(self, call: Call, point: StreamPoint) -> Directive:
-        """The directive in a point; a bad one ends the RPC."""
+        """The directive in a point; end the RPC if it is malformed."""
         try:
             return parse(point.name, point.value)
         except BadDirectiveError as error:
@@ -98,7 +98,7 @@ class Correct:
     # List -------------------------------------------------------------------------------------------------------
 
     def list_responses(self, call: Call, point: StreamPoint) -> Iterator[StreamResponse]:
-        """All that List sends for its request."""
+        """Everything that List sends for its request."""
         directive = self.directive(call, point)
         match directive.word:
             case "!abort":
@@ -118,7 +118,7 @@ class Correct:
                 yield from self.usual_series(point.name, point.value)
 
     def usual_series(self, name: str, base: int) -> Iterator[StreamResponse]:
-        """What List sends when nothing else is asked for."""
+        """What List sends if its request has no directive."""
         yield from self.series(name, base, self.LIST_RESPONSES)
 
     def series(self, name: str, base: int, count: int) -> Iterator[StreamResponse]:
@@ -154,13 +154,13 @@ class Correct:
         return self.echoed(texts, count) if echo else self.response(self.RECORD_NAME, 1)
 
     def echoed(self, texts: list[str], count: int) -> StreamResponse:
-        """Record's response to requests of which one was an echo."""
+        """Record's response if a request was an echo."""
         return self.response(",".join(texts), count)
 
     # Route ------------------------------------------------------------------------------------------------------
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
-        """All that Route sends for the requests as they come."""
+        """Everything that Route sends for the requests, as they arrive."""
         sent = 0
         for point in points:
             directive = self.directive(call, point)
@@ -199,19 +199,19 @@ class Correct:
         call.context.abort(code, text)
 
     def finish(self, call: Call, points: Iterator[StreamPoint]) -> None:
-        """What comes before an early end: nothing."""
+        """Run before an early end; does nothing here."""
 
     def sleep(self, call: Call, milliseconds: int) -> None:
-        """Wait, but no longer than the RPC lasts."""
+        """Sleep, but not longer than the RPC lasts."""
         call.over.wait(min(milliseconds / 1000, threading.TIMEOUT_MAX))
 
     def watch(self, call: Call, token: str) -> None:
-        """Mark List, send its headers and stay open until the RPC is over."""
+        """Mark the List, send its headers and stay open until the RPC is over."""
         call.mark(token)
         if not any(key == ECHO_INITIAL for key, _ in call.context.invocation_metadata()):
             call.context.send_initial_metadata(())
         call.over.wait()
 
     def was_cancelled(self, token: str) -> bool:
-        """Whether an RPC marked with ``token`` was seen to end by the client's going away."""
+        """Whether an RPC marked with ``token`` ended because the client went away."""
         return token in self.gone

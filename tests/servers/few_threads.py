@@ -1,4 +1,4 @@
-"""A correct server as tutorials have it, with ten threads: ``python -m servers.few_threads PORT``."""
+"""A correct server with ten threads, as in tutorials: ``python -m servers.few_threads PORT``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from servers.correct import Correct
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process ends."""
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=10), options=[("grpc.so_reuseport", 0)])
-    servicer: Any = Correct()  # It has the three methods, which is what counts.
+    servicer: Any = Correct()  # It has the three methods, which is all that matters.
     add_to_server(servicer, server)
     server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
     server.start()

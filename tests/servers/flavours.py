@@ -1,4 +1,4 @@
-"""One server in every form in which a target can be given."""
+"""One server in every form that a target can have."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from servers.variants import Plain
 _Context: TypeAlias = "grpc.aio.ServicerContext[StreamRequest, StreamResponse]"
 
 instance = Correct()
-"""A servicer that was made already."""
+"""A servicer instance."""
 
 
 def factory() -> Correct:
-    """Make a servicer."""
+    """Create a servicer."""
     return Correct()
 
 
 def serve(server: grpc.Server) -> None:
-    """Register on a server without any help, with serializers of its own."""
+    """Register on a server without generated code, with custom serializers."""
     servicer = Correct()
     to_request = StreamRequest.FromString
     to_bytes = StreamResponse.SerializeToString
@@ -37,10 +37,10 @@ def serve(server: grpc.Server) -> None:
 
 
 class Holder:
-    """Holds a servicer class: a target may name an attribute of an attribute."""
+    """Holds a servicer class: a target may name a nested attribute."""
 
     class Inner(Plain):
-        """A servicer inside a class."""
+        """A servicer class inside a class."""
 
 
 class Async:

@@ -1,4 +1,4 @@
-"""Servers that die: they are correct until a client does what the contract says they must survive."""
+"""Servers that crash: they are correct until a client does what the contract says they must survive."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class ExitsWithoutPoint(Correct):
 
 
 class ExitsOnCancel(Correct):
-    """The process exits when a Route ends by the client's going away."""
+    """The process exits when a Route ends because the client went away."""
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
         """Bidirectional streaming."""
         call = self.begin(context, "Route")
-        call.mark("")  # so that the end of the requests is told from a cancel
+        call.mark("")  # so that the end of the requests is distinguished from a cancel
         context.add_callback(lambda: None if call.settled else os._exit(3))
         yield from self.route_responses(call, self.points(call, requests))
         call.settle()

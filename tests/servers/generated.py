@@ -12,7 +12,7 @@ from servers.correct import int32
 
 
 def servicer(name: str) -> object:
-    """A servicer of the core on the modules that protoc makes of ``name.proto``, with their message classes."""
+    """A servicer of the core on the modules that protoc generates from ``name.proto``, with their message classes."""
     pb2 = importlib.import_module(f"{name}_pb2")
     base: Any = importlib.import_module(f"{name}_pb2_grpc").StreamServiceServicer
 
@@ -20,8 +20,8 @@ def servicer(name: str) -> object:
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request has no pt")
 
-    class Generated(base):  # type: ignore[misc] # known when it runs
-        """What somebody writes who has generated code."""
+    class Generated(base):  # type: ignore[misc] # the base is known only at run time
+        """What a user of generated code writes."""
 
         def List(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             """Count up from the request's value, seven times."""
@@ -46,7 +46,7 @@ def servicer(name: str) -> object:
 
 
 def stream() -> object:
-    """A servicer on ``stream_pb2``, generated from the file as it is."""
+    """A servicer on ``stream_pb2``, generated from the original file."""
     return servicer("stream")
 
 

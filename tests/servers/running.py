@@ -1,4 +1,4 @@
-"""Runs the shipped suite against a target, as somebody would, and reads what came of it."""
+"""Runs the shipped suite against a target, as a user would, and reads the outcome."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ import pytest
 TESTS: Final = Path(__file__).resolve().parent.parent
 """The folder from which `servers` and `mutants` are imported."""
 FULL: Final = bool(os.environ.get("GRPCSTREAM_TESTS_FULL"))
-"""Whether every server gets the whole suite; otherwise only some of it, which takes minutes less."""
+"""Whether every server gets the whole suite; otherwise only part of it, which is minutes faster."""
 LIMIT: Final = 540
 """Seconds that one run of the suite may take."""
 SMOKE: Final = frozenset({"ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-1", "HALF-1", "HALF-4", "META-9"})
-"""Requirements whose tests every broken server meets: quick ones, of every RPC."""
+"""Requirements whose tests every broken server meets: quick ones, for every RPC."""
 
 
 @dataclass
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
         code: pytest's exit code.
-        output: what it printed.
+        output: pytest's output.
         failed: the ids of requirements that failed, each with its first verdict.
-        open: the ids of requirements that stayed open, each with its first verdict.
-        warned: the ids of requirements that were warned of, each with its first verdict.
+        open: the ids of inconclusive requirements, each with its first verdict.
+        warned: the ids of requirements with a warning, each with its first verdict.
         passed: how many tests passed.
-        skipped: the reasons for which tests were skipped.
+        skipped: the reasons of skipped tests.
     """
 
     code: int
@@ -46,8 +46,8 @@ class Outcome:
     passed: int = 0
     skipped: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
-        """All of it, for the message of a failing test."""
+    def summary(self) -> str:
+        """All verdicts and the end of the output, for the message of a failing test."""
         wrong = [f"failed  {text}" for text in self.failed.values()]
         wrong += [f"open  {text}" for text in self.open.values()]
         wrong += [f"warned  {text}" for text in self.warned.values()]
@@ -58,10 +58,10 @@ def run_suite(target: str, folder: Path, *options: str, import_from: Path | None
     """Run the suite in an empty folder.
 
     Arguments:
-        target: what --grpcstream-target is given.
+        target: the value of --grpcstream-target.
         folder: where to run it.
-        options: more options of pytest.
-        import_from: a folder from which the target can import as well.
+        options: additional pytest options.
+        import_from: another folder from which the target can import.
     """
     report = folder / "report.xml"
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GRPCSTREAM_", "PYTEST_"))}
@@ -94,21 +94,21 @@ def run_suite(target: str, folder: Path, *options: str, import_from: Path | None
 
 
 def only(*requirements: str) -> tuple[str, ...]:
-    """The options of pytest by which a target meets the tests of these requirements alone."""
+    """The pytest options that select the tests of these requirements."""
     return "-pmutants.selecting", f"--requirements={','.join(sorted(requirements))}"
 
 
 Started = Callable[[str], "Future[Outcome]"]
-"""Gives the outcome of a server by its name."""
+"""Returns the outcome of a server by its name."""
 
 
 def side_by_side(
     request: pytest.FixtureRequest, factory: pytest.TempPathFactory, outcome_of: Callable[[str, Path], Outcome]
 ) -> Iterator[Started]:
-    """The outcomes of the servers that the tests of a module ask for, run two at a time and in the order of the tests.
+    """Yield the outcomes of the servers that a module's tests need, run two at a time in the order of the tests.
 
     Arguments:
-        outcome_of: runs the suite against the server of a name, in a folder.
+        outcome_of: runs the suite against the named server in a folder.
     """
     names = [
         str(item.callspec.params["name"])

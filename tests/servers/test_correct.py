@@ -1,4 +1,4 @@
-"""The suite passes servers that are correct in another way than the reference, however they are given."""
+"""The suite passes servers that are correct in other ways than the reference, in every form of target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from servers.running import FULL, LIMIT, TESTS, only, run_suite
 SMOKE = only("ORD-1", "ORD-12", "EOF-1", "EOF-13", "EOF-14", "PAIR-1", "HALF-1", "ROBUST-4", "WIRE-16")
 
 SHARED = ("-n2",)
-"""Two workers, each with a server of its own, because these runs are long."""
+"""Two workers, each with its own server, because these runs are long."""
 
 GRPCIO_WARNED = frozenset(
     {
@@ -24,10 +24,10 @@ GRPCIO_WARNED = frozenset(
         *(f"WIRE-{number}" for number in (5, 6, 13, 22, 23, 24)),
     }
 )
-"""What the HTTP/2 stack of grpcio is warned for, with any servicer: see docs/findings.md."""
+"""Requirements for which any servicer on grpcio's HTTP/2 stack gets a warning: see docs/findings.md."""
 
 AIO_WARNED = frozenset({"CARD-1", "EOF-4"})
-"""What grpc.aio is warned for besides: it never calls the handler of a request without messages."""
+"""Further warnings on grpc.aio, which never calls the handler of a request without messages."""
 
 WHOLE = {
     "classic": "servers.correct:Correct",
@@ -50,10 +50,10 @@ FORMS = {
     "factory": "servers.flavours:factory",
     "function of a server": "servers.flavours:serve",
 }
-"""Ways of naming a server that has every feature."""
+"""Ways to name a server that has every feature."""
 
 
-def judged_conformant(
+def assert_conformant(
     target: str,
     folder: Path,
     *options: str,
@@ -61,50 +61,50 @@ def judged_conformant(
     warned: frozenset[str] = frozenset(),
     import_from: Path | None = None,
 ) -> None:
-    """The suite says nothing against a servicer: no failure, no warning of its own, nothing left out that it has."""
+    """Assert that the suite reports no failure and no unexpected warning, and skips only what a server lacks."""
     outcome = run_suite(target, folder, *options, import_from=import_from)
-    assert outcome.code == 0, outcome.told()
-    assert not outcome.failed, outcome.told()
-    assert not outcome.open, outcome.told()
-    assert set(outcome.warned) <= GRPCIO_WARNED | warned, outcome.told()
-    assert outcome.passed > 0, outcome.told()
-    assert bool(outcome.skipped) is not whole, outcome.told()
-    assert all("not applicable" in reason for reason in outcome.skipped), outcome.told()
+    assert outcome.code == 0, outcome.summary()
+    assert not outcome.failed, outcome.summary()
+    assert not outcome.open, outcome.summary()
+    assert set(outcome.warned) <= GRPCIO_WARNED | warned, outcome.summary()
+    assert outcome.passed > 0, outcome.summary()
+    assert bool(outcome.skipped) is not whole, outcome.summary()
+    assert all("not applicable" in reason for reason in outcome.skipped), outcome.summary()
 
 
 @pytest.mark.timeout(LIMIT + 10)
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_server_with_every_feature_passes_the_whole_suite(name: str, tmp_path: Path) -> None:
-    """Names, numbers and readings that the contract leaves open are not held against a server."""
-    judged_conformant(WHOLE[name], tmp_path, *SHARED, whole=True)
+    """Names, numbers and interpretations that the contract leaves open do not fail."""
+    assert_conformant(WHOLE[name], tmp_path, *SHARED, whole=True)
 
 
 @pytest.mark.timeout(LIMIT + 10)
 @pytest.mark.parametrize("name", PARTIAL)
-def test_a_server_without_some_features_passes_what_is_left(name: str, tmp_path: Path) -> None:
-    """Directives are optional: their tests do not apply to a server that takes them for names."""
+def test_a_server_without_some_features_passes_the_rest(name: str, tmp_path: Path) -> None:
+    """Directives are optional: their tests do not apply to a server that treats them as names."""
     warned = AIO_WARNED if name == "async" else frozenset[str]()
-    judged_conformant(PARTIAL[name], tmp_path, *SHARED, whole=False, warned=warned)
+    assert_conformant(PARTIAL[name], tmp_path, *SHARED, whole=False, warned=warned)
 
 
 @pytest.mark.timeout(LIMIT + 10)
-def test_a_server_of_few_threads_is_warned_for_that_alone(tmp_path: Path) -> None:
-    """How many calls it takes at a time is advice; its own open calls do not make it look dead."""
+def test_few_threads_cause_only_their_own_warnings(tmp_path: Path) -> None:
+    """The number of concurrent calls only causes a warning; its own open calls do not make it look dead."""
     few = f"exec:{shlex.join([sys.executable, '-m', 'servers.few_threads', '{port}'])}"
-    judged_conformant(few, tmp_path, *SHARED, whole=True, warned=frozenset({"LOAD-1", "LOAD-4"}))
+    assert_conformant(few, tmp_path, *SHARED, whole=True, warned=frozenset({"LOAD-1", "LOAD-4"}))
 
 
 @pytest.mark.timeout(LIMIT + 10)
 @pytest.mark.parametrize("name", FORMS)
 def test_a_server_can_be_named_in_any_form(name: str, tmp_path: Path) -> None:
     """A class, an instance, a factory and a function that takes a server are all targets."""
-    judged_conformant(FORMS[name], tmp_path, *SMOKE, whole=True)
+    assert_conformant(FORMS[name], tmp_path, *SMOKE, whole=True)
 
 
 @pytest.mark.timeout(LIMIT + 10)
-def test_a_server_can_be_the_attribute_of_an_attribute(tmp_path: Path) -> None:
-    """What stands behind the colon may have dots; this server has the core only."""
-    judged_conformant("servers.flavours:Holder.Inner", tmp_path, *SMOKE, whole=False)
+def test_a_server_can_be_a_nested_attribute(tmp_path: Path) -> None:
+    """The part after the colon may contain dots; this server has the core only."""
+    assert_conformant("servers.flavours:Holder.Inner", tmp_path, *SMOKE, whole=False)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,6 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(LIMIT + 10)
 @pytest.mark.parametrize("name", ["stream", "renamed"])
 def test_a_server_on_generated_code_passes(name: str, tmp_path: Path, generated: Path) -> None:
-    """A servicer on its own generated code is registered by it, also if the same names come from another file."""
+    """A servicer on its own generated code is registered with that code, even if another file has the same names."""
     options = () if FULL else SMOKE
-    judged_conformant(f"servers.generated:{name}", tmp_path, *options, whole=False, import_from=generated)
+    assert_conformant(f"servers.generated:{name}", tmp_path, *options, whole=False, import_from=generated)

@@ -30,7 +30,7 @@ class Eager(Correct):
 
 
 class ListOfOne(Correct):
-    """List sends a single response, and Record and Route have names of their own."""
+    """List sends a single response, and Record and Route use other names."""
 
     LIST_RESPONSES = 1
     RECORD_NAME = "recorded"
@@ -44,7 +44,7 @@ class ListOf500(Correct):
 
 
 class NoPointIsEmpty(Correct):
-    """A request without a point is one with an empty point."""
+    """A request without a point is treated as one with an empty point."""
 
     def point(self, _call: Call, request: StreamRequest) -> StreamPoint:
         """The point, or an empty one."""
@@ -52,7 +52,7 @@ class NoPointIsEmpty(Correct):
 
 
 class Plain:
-    """The core of the contract and nothing else: every name is an ordinary one."""
+    """Only the core of the contract: every name is an ordinary one."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
         """Count up from the request's value, seven times."""
@@ -74,13 +74,13 @@ class Plain:
 
 
 class ListOfSixOrSeven(Plain):
-    """The core alone, and a List that has now six and now seven responses."""
+    """Only the core, and a List that sends six or seven responses."""
 
     def __init__(self) -> None:
         self._lists = itertools.count()
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Count up from the request's value, as often as it likes."""
+        """Count up from the request's value, six or seven times."""
         yield from itertools.islice(super().List(request, context), 6 + (next(self._lists) * 7 // 4) % 2)
 
 
@@ -90,10 +90,10 @@ def _need_point(request: StreamRequest, context: grpc.ServicerContext) -> None:
 
 
 class OtherReadings(Correct):
-    """What the contract leaves open is decided the other way.
+    """Chooses the other interpretation where the contract leaves one open.
 
-    Route answers an echo with its TEXT alone, Record's early end does not count as a request, every directive adds its
-    TEXT even where that is empty, and Record's usual response is an empty point.
+    Route answers an echo with its TEXT only, Record's early end does not count as a request, every directive adds its
+    TEXT even if it is empty, and Record's usual response is an empty point.
     """
 
     def answer(self, call: Call, point: StreamPoint, directive: Directive, sent: int) -> Iterator[StreamResponse]:
@@ -125,13 +125,13 @@ class OtherReadings(Correct):
 
 
 class AbortOnly(Correct):
-    """Knows the core and ``!abort``, and no other directive; echoes no metadata."""
+    """Supports the core and ``!abort``, but no other directive; echoes no metadata."""
 
     def directive(self, call: Call, point: StreamPoint) -> Directive:
-        """The directive in a point, if it is the one that is known."""
+        """The directive in a point, if it is the supported one."""
         if point.name.partition(" ")[0] != "!abort":
             return Directive("")
         return super().directive(call, point)
 
     def echo_metadata(self, call: Call) -> None:
-        """Metadata is ignored."""
+        """Ignore metadata."""

@@ -1,1 +1,1 @@
-"""Servers on plain HTTP/2 frames that are broken in one way each."""
+"""Servers on plain HTTP/2 frames, each broken in one way."""

@@ -23,4 +23,4 @@ def _all() -> Iterator[type[Mutant]]:
 
 
 MUTANTS: Final = {one.__name__: one for one in _all()}
-"""Every class that names the requirement which must notice it, by module and in the order of definition."""
+"""Every class that names the requirement that must notice it, by module and in the order of definition."""

@@ -1,8 +1,8 @@
-"""What every mutant is: one part of the correct server, one thing wrong with it, the requirement that must notice.
+"""The base of every mutant: one part of the correct server, one fault in it, the requirement that must notice.
 
-A fault in every RPC would also break the plain exchanges by which the suite finds out what a server can do, and then
-says little about the requirement. So responses are broken only for requests that ask for their metadata back, where
-that is enough: `AskedFields` and `AskedEnd`.
+A fault in every RPC would also break the baseline exchanges with which the suite probes a server's features, and
+would say little about the requirement. So responses are broken only for requests that ask for a metadata echo,
+where that is enough: `AskedFields` and `AskedEnd`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from wire_servers.stream import Stream
 
 
 class Mutant:
-    """Mixed into the part that is broken.
+    """Mixed into the part that it breaks.
 
     Attributes:
         killed_by: the id of the requirement that must notice.
-        also: the ids of requirements that are broken by the same fault.
-        warned: whether the verdict is a warning, though other tests of the requirement fail.
-        stress: whether the tests of the requirement are run only when they are asked for.
+        also: the ids of requirements that the same fault breaks.
+        warned: whether the verdict is a warning, although other tests of the requirement fail.
+        stress: whether the tests of the requirement only run on request.
     """
 
     killed_by: ClassVar[str]
@@ -32,37 +32,37 @@ class Mutant:
 
 
 class AskedFields(Call):
-    """Gets a field wrong in responses to requests that ask for their metadata back."""
+    """Gets a field wrong in responses to requests that ask for a metadata echo."""
 
     def headers(self) -> Fields:
-        """The response headers, right or wrong."""
+        """The response headers, wrong if the request asks for an echo."""
         fields = super().headers()
         return self.wrong_headers(fields) if self.initial else fields
 
     def trailers(self, code: int, message: str) -> Fields:
-        """The trailers, right or wrong."""
+        """The trailers, wrong if the request asks for an echo."""
         fields = super().trailers(code, message)
         return self.wrong_trailers(fields) if self.initial else fields
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The response headers as they should not be."""
+        """The wrong response headers."""
         return fields
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers as they should not be."""
+        """The wrong trailers."""
         return fields
 
 
 class AskedEnd(Connection):
-    """Gets the end wrong of responses to requests that ask for their metadata back."""
+    """Ends responses wrongly to requests that ask for a metadata echo."""
 
     def send_trailers(self, stream: Stream, fields: Fields) -> None:
-        """Send the end, right or wrong."""
+        """Send the end, wrong if the request asks for an echo."""
         if stream.call.initial:
             self.send_wrong_end(stream, fields)
         else:
             super().send_trailers(stream, fields)
 
     def send_wrong_end(self, stream: Stream, fields: Fields) -> None:
-        """Send the end as it should not be."""
+        """Send the wrong end."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Mutants that do not notice a cancel, or do too much about it."""
+"""Mutants that do not notice a cancel, or react to it with too much."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def code_of(frame: Frame) -> int:
 
 
 class SendsAfterReset(Mutant, Connection):
-    """The handler learns of RST_STREAM, and goes on sending."""
+    """The handler is notified of RST_STREAM but continues to send."""
 
     killed_by = "CANCEL-1"
 
     def on_reset(self, frame: Frame) -> None:
-        """Tell, and go on."""
+        """Notify the handler, but keep the stream open."""
         stream = self.stream(frame.stream_id)
         if stream is not None:
             stream.call.tell()
 
 
 class WaitsForItsDeadlineOnly(Mutant, Call):
-    """The handler of an RPC with a deadline learns of that, and of nothing else."""
+    """The handler of an RPC with a deadline is notified of nothing but that."""
 
     killed_by = "CANCEL-2"
 
     def gone(self) -> None:
-        """Stop in silence."""
+        """Stop without notifying a handler that has a deadline."""
         if self.deadline is None:
             super().gone()
         else:
@@ -42,12 +42,12 @@ class WaitsForItsDeadlineOnly(Mutant, Call):
 
 
 class ResetAnsweredByReset(Mutant, Connection):
-    """RST_STREAM is answered by RST_STREAM."""
+    """RST_STREAM is answered with RST_STREAM."""
 
     killed_by = "CANCEL-6"
 
     def on_reset(self, frame: Frame) -> None:
-        """Reset as well."""
+        """End the stream, and reset it too."""
         super().on_reset(frame)
         self.send_reset(frame.stream_id, ErrorCode.CANCEL)
 
@@ -58,7 +58,7 @@ class CancelKillsSiblings(Mutant, Connection):
     killed_by = "CANCEL-9"
 
     def on_reset(self, frame: Frame) -> None:
-        """End this one, and the others."""
+        """End this stream and all others."""
         super().on_reset(frame)
         for stream in list(self.streams.values()):
             stream.call.gone()
@@ -69,10 +69,10 @@ class CancelKillsConnection(Mutant, Connection):
     """RST_STREAM ends the connection."""
 
     killed_by = "CANCEL-3"
-    also = frozenset({"ORD-12"})  # which begins with a Route that was cancelled
+    also = frozenset({"ORD-12"})  # its connection begins with a cancelled Route
 
     def on_reset(self, frame: Frame) -> None:
-        """End all."""
+        """End the connection."""
         super().on_reset(frame)
         raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "a stream was reset")
 
@@ -90,42 +90,42 @@ class CancelUnnoticedWhileBlocked(Mutant, Connection):
 
 
 class OnlyCancelCounts(Mutant, Connection):
-    """RST_STREAM with another code than CANCEL is ignored."""
+    """RST_STREAM with an error code other than CANCEL is ignored."""
 
     killed_by = "CANCEL-11"
 
     def on_reset(self, frame: Frame) -> None:
-        """Look at the code."""
+        """End the stream only if the code is CANCEL."""
         if code_of(frame) == ErrorCode.CANCEL:
             super().on_reset(frame)
 
 
 class UnknownResetCodeKills(Mutant, Connection):
-    """RST_STREAM with a code that is not known ends the connection."""
+    """RST_STREAM with an unknown error code ends the connection."""
 
     killed_by = "CANCEL-11"
 
     def on_reset(self, frame: Frame) -> None:
-        """Look the code up."""
+        """End the connection if the code is unknown."""
         super().on_reset(frame)
         if code_of(frame) > max(ErrorCode):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a code that is not known")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "unknown error code")
 
 
 class SlotsNotFreed(Mutant, Connection):
-    """A cancelled stream counts as concurrent for ever."""
+    """A cancelled stream counts as concurrent forever."""
 
     killed_by = "CANCEL-7"
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 100}
     cancelled = 0
 
     def on_reset(self, frame: Frame) -> None:
-        """Count it."""
+        """Count the stream as open, though it has ended."""
         self.cancelled += frame.stream_id in self.streams
         super().on_reset(frame)
 
     def too_many(self) -> bool:
-        """Whether the limit is reached, in a way."""
+        """Whether the limit is reached, cancelled streams included."""
         return len(self.streams) + self.cancelled >= self.SETTINGS[Setting.MAX_CONCURRENT_STREAMS]
 
 
@@ -135,14 +135,14 @@ class LateResetKills(Mutant, Connection):
     killed_by = "CANCEL-12"
 
     def on_reset(self, frame: Frame) -> None:
-        """Look whether the stream is there."""
+        """Treat an ended stream as an error."""
         if self.stream(frame.stream_id) is None:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "RST_STREAM on a closed stream")
         super().on_reset(frame)
 
 
 class LossUnnoticed(Mutant, Connection):
-    """A lost connection ends no RPC."""
+    """A lost connection ends none of its RPCs."""
 
     killed_by = "CANCEL-10"
 
@@ -151,12 +151,12 @@ class LossUnnoticed(Mutant, Connection):
 
 
 class LossIsHalfClose(Mutant, Connection):
-    """A connection that the client closes is taken for the half-close of its streams."""
+    """A connection closed by the client is treated as a half-close of its streams."""
 
     killed_by = "CANCEL-10"
 
     def lost(self) -> None:
-        """End the requests, and let the RPCs end."""
+        """Half-close all requests, and let the RPCs end."""
         for stream in list(self.streams.values()):
             stream.half_close()
             stream.call.resume()
@@ -168,7 +168,7 @@ class CancelOfUnreadRecordUnnoticed(Mutant, Connection):
     killed_by = "EOF-8"
 
     def on_reset(self, frame: Frame) -> None:
-        """Forget the stream, and not tell."""
+        """Remove the stream without notifying its handler."""
         stream = self.streams.get(frame.stream_id)
         if stream is not None and stream.call.request.path.endswith(b"Record"):
             stream.call.settled = True

@@ -1,4 +1,4 @@
-"""Mutants that take another number of requests for a List than one."""
+"""Mutants that accept a List with no request or with several."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wire_servers.service import Service
 
 
 class _WithoutRequest(Service):
-    """Does something of its own with a List without a request."""
+    """Treats a List without a request in its own way."""
 
     async def list(self, call: Call) -> None:
-        """Serve what has a request."""
+        """Serve a List that has a request."""
         try:
             await super().list(call)
         except StatusFault as fault:
@@ -34,12 +34,12 @@ class ListWithoutRequestIsOk(Mutant, _WithoutRequest):
     killed_by = "CARD-1"
 
     async def nothing(self, call: Call) -> None:
-        """There is nothing to do."""
+        """Send nothing."""
         raise StatusFault(OK, "")
 
 
 class ListWithoutRequestIsAnswered(Mutant, _WithoutRequest):
-    """A List without a request is answered like one with an empty point."""
+    """A List without a request is answered as if it had an empty point."""
 
     killed_by = "CARD-1"
 
@@ -56,7 +56,7 @@ class ListWithoutRequestHangs(Mutant, _WithoutRequest):
     warned = True
 
     async def nothing(self, call: Call) -> None:
-        """Wait for one, although none can come any more."""
+        """Wait for a request, although none can follow."""
         await call.forever()
 
 
@@ -67,17 +67,17 @@ class ExitsOnListWithoutRequest(Mutant, _WithoutRequest):
     also = frozenset({"EOF-4"})  # one of its requests is such a List
 
     async def nothing(self, call: Call) -> None:
-        """End everything."""
+        """Exit."""
         os._exit(134)
 
 
 class LastListRequestCounts(Mutant, Call):
-    """Of several requests of a List the last one is answered."""
+    """Of several requests of a List, the last one is answered."""
 
     killed_by = "CARD-2"
 
     async def receive(self) -> bytes | None:
-        """The next request; on List the last."""
+        """The next request; on List, the last."""
         message = await super().receive()
         while self.request.path.endswith(b"List") and (more := await super().receive()) is not None:
             message = more
@@ -85,7 +85,7 @@ class LastListRequestCounts(Mutant, Call):
 
 
 class EveryListRequestIsAnswered(Mutant, Service):
-    """A List with two requests has the responses to both, and ends with OK."""
+    """A List with two requests gets the responses to both, and ends with OK."""
 
     killed_by = "CARD-2"
     LIST_AT_ONCE = True
@@ -107,7 +107,7 @@ class SecondListRequestHangs(Mutant, Call):
     count = 0
 
     async def receive(self) -> bytes | None:
-        """The next request; on List there can be no second."""
+        """The next request; on List, wait for the end after a second one."""
         message = await super().receive()
         self.count += message is not None
         if self.count > 1 and self.request.path.endswith(b"List"):
@@ -116,11 +116,11 @@ class SecondListRequestHangs(Mutant, Call):
 
 
 class SecondListRequestIsPermissionDenied(Mutant, Call):
-    """A List with two requests ends with PERMISSION_DENIED, which tells the caller something else."""
+    """A List with two requests ends with PERMISSION_DENIED, which misleads the caller."""
 
     killed_by = "CARD-2"
     warned = True
 
     def trailers(self, code: int, message: str) -> Fields:
-        """The trailers with another code for that."""
+        """The trailers, with another code for two requests."""
         return super().trailers(7 if message.endswith("there was another") else code, message)

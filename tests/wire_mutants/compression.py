@@ -24,7 +24,7 @@ from wire_servers.stream import Stream
 
 
 class _PlainWithoutEncoding(Envelopes):
-    """Takes a compressed flag without an encoding for no flag."""
+    """Ignores a compressed flag without an encoding."""
 
     def next(self) -> bytes | None:
         if self._received and self._received[0] == 1 and self.encoding == b"identity":
@@ -40,11 +40,11 @@ class FlagWithoutEncodingIsPlain(Mutant, Call):
 
 
 class _InternalForEncoding(Envelopes):
-    """Has the wrong code for an unknown encoding."""
+    """Uses the wrong status code for an unknown encoding."""
 
     def check(self, flag: int, length: int) -> None:
         if flag and self.encoding not in (b"gzip", b"identity"):
-            raise StatusFault(INTERNAL, "the encoding is not known")
+            raise StatusFault(INTERNAL, "unknown encoding")
         super().check(flag, length)
 
 
@@ -57,7 +57,7 @@ class UnknownEncodingIsInternal(Mutant, Call):
 
 
 class _AnyEncodingIsPlain(Envelopes):
-    """Does not decompress what it cannot."""
+    """Passes on messages that it cannot decompress."""
 
     def next(self) -> bytes | None:
         if self._received and self._received[0] == 1 and self.encoding not in (b"gzip", b"identity"):
@@ -66,7 +66,7 @@ class _AnyEncodingIsPlain(Envelopes):
 
 
 class UnknownEncodingIsPlain(Mutant, Call):
-    """A message in an unknown encoding is read as if it were plain."""
+    """A message in an unknown encoding is read as if it were uncompressed."""
 
     killed_by = "COMP-4"
     warned = True
@@ -74,18 +74,18 @@ class UnknownEncodingIsPlain(Mutant, Call):
 
 
 class NoAcceptEncoding(Mutant, Call):
-    """Responses do not say which encodings are accepted."""
+    """Responses lack grpc-accept-encoding."""
 
     killed_by = "COMP-4"
     warned = True
 
     def headers(self) -> Fields:
-        """The headers without it."""
+        """The headers without grpc-accept-encoding."""
         return [(name, value) for name, value in super().headers() if name != b"grpc-accept-encoding"]
 
 
 class _NoGzip(Envelopes):
-    """Has heard of gzip but cannot do it."""
+    """Accepts gzip but cannot decompress it."""
 
     def check(self, flag: int, length: int) -> None:
         if flag:
@@ -101,7 +101,7 @@ class GzipFailsUnknown(Mutant, Call):
 
 
 class _FlagOfTheFirst(Envelopes):
-    """Takes all messages for compressed once one was."""
+    """Treats every message after a compressed one as compressed."""
 
     compressed = False
 
@@ -113,14 +113,14 @@ class _FlagOfTheFirst(Envelopes):
 
 
 class PlainAfterCompressedMisread(Mutant, Call):
-    """A plain message after a compressed one is taken for compressed too."""
+    """An uncompressed message after a compressed one is read as compressed."""
 
     killed_by = "COMP-1"
     ENVELOPES = _FlagOfTheFirst
 
 
 class _Inflates(Envelopes):
-    """Reads messages in gzip in a way of its own."""
+    """Decompresses gzip messages in its own way."""
 
     def next(self) -> bytes | None:
         if len(self._received) >= 5 and self._received[0] == 1 and self.encoding == b"gzip":
@@ -132,22 +132,22 @@ class _Inflates(Envelopes):
         return super().next()
 
     def inflate(self, body: bytes) -> bytes | None:
-        """The message in gzip, or what comes after it."""
+        """The content of a gzip message."""
         return inflated(body)
 
 
 class _NoBomb(_Inflates):
-    """Limits what arrives, and not what it becomes."""
+    """Limits the compressed size but not the decompressed size."""
 
     def inflate(self, body: bytes) -> bytes | None:
         return gzip.decompress(body)
 
 
 class UnlimitedInflation(Mutant, Call):
-    """A compressed message may become as large as it likes; a broken one takes the server down."""
+    """The decompressed size of a message is not limited; a corrupt message crashes the server."""
 
     killed_by = "COMP-7"
-    also = frozenset({"COMP-6", "ROBUST-5"})  # a broken one raises what nobody catches
+    also = frozenset({"COMP-6", "ROBUST-5"})  # a corrupt message raises an uncaught exception
     ENVELOPES = _NoBomb
 
 
@@ -163,20 +163,20 @@ class CompressedIdentityIsPlain(Mutant, Call):
 
 
 class RefusesIdentity(Mutant, Call):
-    """A request with grpc-encoding identity is refused, as if that were an encoding that the server does not know."""
+    """A request with grpc-encoding identity is refused as if the encoding were unknown."""
 
     killed_by = "COMP-9"
-    also = frozenset({"COMP-3"})  # UNIMPLEMENTED, where INTERNAL is asked for
+    also = frozenset({"COMP-3"})  # UNIMPLEMENTED instead of the expected INTERNAL
 
     def judge(self) -> None:
-        """Judge, and object to it."""
+        """Check the request, and refuse identity."""
         super().judge()
         if self.request.first(b"grpc-encoding") == b"identity":
             raise StatusFault(UNIMPLEMENTED, "grpc-encoding identity is not supported")
 
 
 class _OneInflater(_Inflates):
-    """Has one inflater for all messages."""
+    """Uses one decompressor for all messages."""
 
     def __init__(self, encoding: bytes) -> None:
         super().__init__(encoding)
@@ -190,15 +190,15 @@ class _OneInflater(_Inflates):
 
 
 class InflaterIsKept(Mutant, Call):
-    """Every message in gzip is read as if it were more of the first, and is empty."""
+    """Every gzip message is read as a continuation of the first, and is empty."""
 
     killed_by = "COMP-10"
-    also = frozenset({"COMP-1", "COMP-6", "COMP-7"})  # it has two such messages; nor is the end noticed, or the size
+    also = frozenset({"COMP-1", "COMP-6", "COMP-7"})  # it has two such messages; corruption and size go unnoticed too
     ENVELOPES = _OneInflater
 
 
 class _JoinsInARow(_Inflates):
-    """Reads messages in gzip as one where no plain one stands between them."""
+    """Reads consecutive gzip messages as one."""
 
     def inflate(self, body: bytes) -> bytes | None:
         message = inflated(body)
@@ -208,14 +208,14 @@ class _JoinsInARow(_Inflates):
 
 
 class GzippedMessagesInARowAreOne(Mutant, Call):
-    """Messages in gzip that come in a row are taken for the pieces of one."""
+    """Consecutive gzip messages are read as pieces of one message."""
 
     killed_by = "COMP-10"
     ENVELOPES = _JoinsInARow
 
 
 class _SkipsBroken(_Inflates):
-    """Goes on with the next message where one cannot be read."""
+    """Skips a message that cannot be decompressed."""
 
     def inflate(self, body: bytes) -> bytes | None:
         try:
@@ -227,19 +227,19 @@ class _SkipsBroken(_Inflates):
 
 
 class BrokenGzipIsSkipped(Mutant, Call):
-    """A message that does not decompress is left out, and the RPC goes on to OK."""
+    """A message that cannot be decompressed is skipped, and the RPC ends with OK."""
 
     killed_by = "COMP-6"
     ENVELOPES = _SkipsBroken
 
 
 class BrokenGzipHangs(Mutant, Call):
-    """An RPC with a message that does not decompress is never answered."""
+    """An RPC with a message that cannot be decompressed is never answered."""
 
     killed_by = "COMP-6"
 
     async def receive(self) -> bytes | None:
-        """The next message, if it ever comes."""
+        """The next message; hang if it cannot be decompressed."""
         try:
             return await super().receive()
         except StatusFault as fault:
@@ -249,7 +249,7 @@ class BrokenGzipHangs(Mutant, Call):
 
 
 class _NoChecksum(_Inflates):
-    """Reads what gzip is around, and not what follows it."""
+    """Reads the deflate data of gzip and ignores its checksum."""
 
     def inflate(self, body: bytes) -> bytes | None:
         inflater = zlib.decompressobj(wbits=-15)
@@ -257,12 +257,12 @@ class _NoChecksum(_Inflates):
         if len(message) > RECEIVE_LIMIT:
             raise StatusFault(RESOURCE_EXHAUSTED, "the message is too large")
         if not inflater.eof:
-            raise StatusFault(INTERNAL, "gzip: the message is cut off or is none")
+            raise StatusFault(INTERNAL, "gzip: the message is truncated or not gzip")
         return message
 
 
 class ChecksumIgnored(Mutant, Call):
-    """A message in gzip whose checksum is wrong or missing is taken."""
+    """A gzip message with a wrong or missing checksum is accepted."""
 
     killed_by = "COMP-6"
     warned = True
@@ -270,7 +270,7 @@ class ChecksumIgnored(Mutant, Call):
 
 
 class _ExitsOnBroken(_Inflates):
-    """Does not expect what cannot be read."""
+    """Does not handle messages that cannot be decompressed."""
 
     def inflate(self, body: bytes) -> bytes | None:
         try:
@@ -282,15 +282,15 @@ class _ExitsOnBroken(_Inflates):
 
 
 class ExitsOnBrokenGzip(Mutant, Call):
-    """The process exits on a message that does not decompress."""
+    """The process exits on a message that cannot be decompressed."""
 
     killed_by = "ROBUST-5"
-    also = frozenset({"COMP-6", "COMP-12"})  # the same messages, and one of no bytes
+    also = frozenset({"COMP-6", "COMP-12"})  # the same messages, and one of zero bytes
     ENVELOPES = _ExitsOnBroken
 
 
 class _WaitsForTheRest(_Inflates):
-    """Holds the only thread until a message is complete."""
+    """Blocks the only thread until a message is complete."""
 
     def inflate(self, body: bytes) -> bytes | None:
         try:
@@ -302,8 +302,8 @@ class _WaitsForTheRest(_Inflates):
 
 
 class CutOffGzipHoldsUpAll(Mutant, Call):
-    """The whole server waits for the rest of a message in gzip that is cut off."""
+    """The whole server waits for the rest of a truncated gzip message."""
 
     killed_by = "ROBUST-5"
-    also = frozenset({"COMP-6", "COMP-12"})  # the same message, and one of no bytes
+    also = frozenset({"COMP-6", "COMP-12"})  # the same message, and one of zero bytes
     ENVELOPES = _WaitsForTheRest

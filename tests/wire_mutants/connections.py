@@ -1,4 +1,4 @@
-"""Mutants that get the frames of the connection wrong: SETTINGS, PING, and what must be ignored."""
+"""Mutants that handle connection frames wrongly: SETTINGS, PING, and what must be ignored."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class PingAnsweredWrongly(Mutant, Connection):
     killed_by = "CONN-1"
 
     def send_ping(self, payload: bytes, *, ack: bool) -> None:
-        """Answer backwards."""
+        """Answer with the bytes reversed."""
         super().send_ping(payload[::-1] if ack else payload, ack=ack)
 
 
 class PingAnsweredLate(Mutant, Connection):
-    """PING is answered once no RPC is open."""
+    """PING is answered only when no RPC is open."""
 
     killed_by = "CONN-1"
 
     def on_ping(self, frame: Frame) -> None:
-        """Answer, if there is nothing else to do."""
+        """Answer if no RPC is open."""
         if not self.streams:
             super().on_ping(frame)
 
@@ -66,7 +66,7 @@ class PingAckAnswered(Mutant, Connection):
     killed_by = "CONN-2"
 
     def on_ping(self, frame: Frame) -> None:
-        """Answer everything."""
+        """Answer every PING."""
         self.send_ping(frame.payload, ack=True)
 
 
@@ -86,20 +86,20 @@ class SettingsAcknowledgedOnce(Mutant, Connection):
     acknowledged = False
 
     def send_settings_ack(self) -> None:
-        """Acknowledge, once."""
+        """Acknowledge the first one only."""
         if not self.acknowledged:
             self.acknowledged = True
             super().send_settings_ack()
 
 
 class SettingsAckWithPayload(Mutant, Connection):
-    """Only the first acknowledgement of SETTINGS is empty, as all must be."""
+    """Every acknowledgement of SETTINGS but the first has a payload."""
 
     killed_by = "H2-4"
     acknowledged = False
 
     def send_settings_ack(self) -> None:
-        """Acknowledge, later with a payload."""
+        """Acknowledge; with a payload from the second on."""
         self.emit(Frame(Kind.SETTINGS, ACK, 0, bytes(6) if self.acknowledged else b""))
         self.acknowledged = True
 
@@ -110,29 +110,29 @@ class UnknownFrameKills(Mutant, Connection):
     killed_by = "H2-6"
 
     def on_unknown(self, frame: Frame) -> None:
-        """Object to it."""
+        """Reject an unknown type."""
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame of type {frame.kind}")
 
 
 class UnknownSettingKills(Mutant, Connection):
-    """An unknown setting ends the connection, unless it is one of those for private use that grpcio sends."""
+    """An unknown setting ends the connection, except the experimental ones that grpcio sends."""
 
     killed_by = "H2-5"
 
     def apply_setting(self, key: int, value: int) -> None:
-        """Object to it."""
+        """Reject an unknown setting."""
         if key not in set(Setting) and key < 0xF000:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"setting {key}")
         super().apply_setting(key, value)
 
 
 class UndefinedFlagKills(Mutant, Connection):
-    """A flag that is not defined for its frame ends the stream."""
+    """A flag that is not defined for its frame type ends the stream."""
 
     killed_by = "H2-7"
 
     def dispatch(self, frame: Frame) -> None:
-        """Object to it."""
+        """Reject an undefined flag."""
         defined = {Kind.DATA: END_STREAM | PADDED, Kind.HEADERS: END_STREAM | END_HEADERS | PADDED | PRIORITY}
         if frame.flags & ~defined.get(Kind(frame.kind) if frame.kind in set(Kind) else Kind.PING, 0xFF):
             raise StreamFault(frame.stream_id, ErrorCode.PROTOCOL_ERROR)
@@ -145,12 +145,12 @@ class PriorityKills(Mutant, Connection):
     killed_by = "H2-27"
 
     def on_priority(self, frame: Frame) -> None:
-        """Object to it."""
+        """Reject PRIORITY."""
         raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY")
 
 
 class PriorityInHeadersMisread(Mutant, Connection):
-    """The PRIORITY and PADDED flags of HEADERS are not known."""
+    """The PRIORITY and PADDED flags of HEADERS are ignored."""
 
     killed_by = "H2-9"
 
@@ -166,7 +166,7 @@ class NoContinuation(Mutant, Connection):
     killed_by = "META-12"
 
     def on_header_block(self, frame: Frame) -> None:
-        """Object to it."""
+        """Reject a header block in several frames."""
         if not frame.has(END_HEADERS):
             raise ConnectionFault(ErrorCode.INTERNAL_ERROR, "a header block in several frames")
         super().on_header_block(frame)
@@ -178,7 +178,7 @@ class LateWindowUpdateKills(Mutant, Connection):
     killed_by = "H2-26"
 
     def on_window_update(self, frame: Frame) -> None:
-        """Look whether the stream is there."""
+        """Treat an ended stream as an error."""
         if frame.stream_id and self.stream(frame.stream_id) is None:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, "WINDOW_UPDATE on a closed stream")
         super().on_window_update(frame)
@@ -191,43 +191,43 @@ class LateDataKills(Mutant, Connection):
     warned = True
 
     def on_late_data(self, frame: Frame) -> None:
-        """Object to it, as RFC 9113 allows, but loudly."""
+        """Reject it with a connection error, although RFC 9113 allows a stream error."""
         raise ConnectionFault(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
 
 
 class RefusesHighStreamIds(Mutant, Connection):
-    """Streams beyond 2^30 are refused."""
+    """Streams with an identifier above 2^30 are refused."""
 
     killed_by = "CONN-14"
 
     def check_id(self, stream_id: int) -> None:
-        """Judge a stream in too few bits."""
+        """Compare the identifier with a limit that is too low."""
         super().check_id(stream_id)
         if stream_id >= 2**30:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id}")
 
 
 class StopsAfterManyStreams(Mutant, Connection):
-    """A connection takes two hundred streams, and then no more."""
+    """A connection accepts two hundred streams and no more."""
 
     killed_by = "CONN-13"
     taken = 0
 
     def too_many(self) -> bool:
-        """Whether the connection is worn out."""
+        """Whether the connection has reached its limit."""
         self.taken += 1
         return self.taken > 200 or super().too_many()
 
 
 class IdleConnectionsClosed(Mutant, Connection):
-    """A connection without any stream for two seconds is closed without a word."""
+    """A connection without streams for two seconds is closed without GOAWAY."""
 
     killed_by = "CONN-9"
     stress = True
     checks = 0
 
     def work(self) -> None:
-        """Work, and look again later."""
+        """Read, and check for idleness later."""
         super().work()
         self.checks += 1
         now = self.checks
@@ -240,20 +240,20 @@ class IdleConnectionsClosed(Mutant, Connection):
 
 
 class ExitsWhenAnRpcIsLeft(Mutant, Connection):
-    """The process exits when a connection is lost on which an RPC is open."""
+    """The process exits when a connection with an open RPC is lost."""
 
     killed_by = "CONN-12"
     also = frozenset({"CANCEL-10", "ROBUST-3"})  # some of their connections have an open RPC
 
     def _gone(self) -> None:
-        """Expect that the client has ended its RPCs before."""
+        """Exit if an RPC is still open."""
         if self.streams:
             os._exit(134)
         super()._gone()
 
 
-class LeaversAreLockedOut(Mutant, Connection):
-    """For two seconds after a client left with an RPC open, new connections are closed at once."""
+class DisconnectedClientsAreLockedOut(Mutant, Connection):
+    """For two seconds after a client disconnects with an open RPC, new connections are closed at once."""
 
     killed_by = "CONN-12"
     also = frozenset({"CANCEL-10", "ROBUST-3"})  # some of their connections have an open RPC
@@ -265,7 +265,7 @@ class LeaversAreLockedOut(Mutant, Connection):
             self.drop()
 
     def _gone(self) -> None:
-        """Remember whether the client has ended its RPCs before."""
+        """Lock clients out if an RPC is still open."""
         if self.streams:
-            LeaversAreLockedOut.until = time.monotonic() + 2.0
+            DisconnectedClientsAreLockedOut.until = time.monotonic() + 2.0
         super()._gone()

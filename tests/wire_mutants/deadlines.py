@@ -21,13 +21,13 @@ class DeadlinesIgnored(Mutant, Call):
 
 
 class _Unit(Call):
-    """Reads one unit in another way."""
+    """Misreads one unit."""
 
     UNIT = b""
     SECONDS = 0.0
 
     def seconds(self, timeout: bytes) -> float:
-        """The seconds, by the wrong unit if it is that one."""
+        """The seconds, wrong for one unit."""
         right = super().seconds(timeout)
         return int(timeout[:-1]) * self.SECONDS if timeout.endswith(self.UNIT) else right
 
@@ -81,12 +81,12 @@ class NanosecondsAreMicroseconds(Mutant, _Unit):
 
 
 class LargeTimeoutsExpireAtOnce(Mutant, Call):
-    """A timeout of more milliseconds than an int32 holds has passed on arrival."""
+    """A timeout of more milliseconds than an int32 holds has expired on arrival."""
 
     killed_by = "DEADL-7"
 
     def seconds(self, timeout: bytes) -> float:
-        """The seconds, or none."""
+        """The seconds; zero if there are too many."""
         right = super().seconds(timeout)
         return right if right * 1000 < 2**31 else 0.0
 
@@ -95,7 +95,7 @@ class DeadlineNotKeptWhileIdle(Mutant, Call):
     """A deadline does not end an RPC that waits for requests."""
 
     killed_by = "DEADL-2"
-    also = frozenset({"DEADL-3", "DEADL-16"})  # the same on Route; and the hundred RPCs wait for requests
+    also = frozenset({"DEADL-3", "DEADL-16"})  # on Route too, and the hundred RPCs wait for requests
     waits = False
 
     async def receive(self) -> bytes | None:
@@ -106,7 +106,7 @@ class DeadlineNotKeptWhileIdle(Mutant, Call):
         return message
 
     def expire(self) -> None:
-        """End it, if it does not wait for requests."""
+        """End the RPC unless it waits for requests."""
         if not self.waits:
             super().expire()
 
@@ -118,7 +118,7 @@ class DeadlineNotKeptOnIdleRoute(DeadlineNotKeptWhileIdle):
     also = frozenset()
 
     def expire(self) -> None:
-        """End what is no Route, or what does not wait."""
+        """End the RPC unless it is a Route that waits."""
         self.waits = self.waits and self.request.path.endswith(b"Route")
         super().expire()
 
@@ -129,19 +129,19 @@ class DeadlineNotKeptWhileBlocked(Mutant, Call):
     killed_by = "DEADL-4"
 
     def expire(self) -> None:
-        """End it, if nothing waits to be sent."""
+        """End the RPC if nothing waits to be sent."""
         if not self.stream.outbound:
             super().expire()
 
 
 class DeadlineUntilHeadersOnly(Mutant, Call):
-    """A deadline counts until the response headers are sent."""
+    """A deadline is dropped once the response headers are sent."""
 
     killed_by = "DEADL-11"
-    also = frozenset({"DEADL-3", "DEADL-4"})  # they have sent a response too
+    also = frozenset({"DEADL-3", "DEADL-4"})  # their RPCs have sent a response too
 
     def send_headers(self) -> None:
-        """Send them, and forget the deadline."""
+        """Send the headers, and drop the deadline."""
         super().send_headers()
         self.disarm()
 
@@ -153,7 +153,7 @@ class DeadlineIsCancelled(Mutant, Call):
     warned = True
 
     def finish(self, code: int, message: str = "") -> None:
-        """End with another code."""
+        """End with CANCELLED."""
         super().finish(1 if code == DEADLINE_EXCEEDED else code, message)
 
 
@@ -163,7 +163,7 @@ class DeadlineIsOk(Mutant, Call):
     killed_by = "DEADL-14"
 
     def expire(self) -> None:
-        """End as if nothing had happened."""
+        """End with OK."""
         self.tell()
         self.stop()
         self.stream.discard()
@@ -182,24 +182,24 @@ class DeadlineIsReset(Mutant, Call):
         self.stream.reset(ErrorCode.INTERNAL_ERROR)
 
 
-class DeadlineNotTold(Mutant, Call):
+class DeadlineNotReported(Mutant, Call):
     """The handler does not learn that the deadline passed."""
 
     killed_by = "DEADL-12"
 
     def expire(self) -> None:
-        """End as if the server had."""
+        """End as if the server had ended the RPC."""
         self.settled = True
         super().expire()
 
 
 class DeadlineKillsTheConnection(Mutant, Call):
-    """The connection of an RPC whose deadline passes ends with it."""
+    """An RPC whose deadline passes takes its connection down."""
 
     killed_by = "DEADL-13"
 
     def expire(self) -> None:
-        """End it, and the others."""
+        """End the connection."""
         super().expire()
         self.stream.connection.settle()
         self.stream.connection.lost()
@@ -207,33 +207,33 @@ class DeadlineKillsTheConnection(Mutant, Call):
 
 
 class FewDeadlines(Mutant, Call):
-    """Fifty deadlines are kept at the same time; the RPCs beyond them have none."""
+    """The server keeps fifty deadlines at a time; RPCs beyond them have none."""
 
     killed_by = "DEADL-16"
     kept: ClassVar[set[Call]] = set()
 
     def arm(self) -> None:
-        """Set a timer if there is one left."""
+        """Set a timer if one is left."""
         if len(self.kept) < 50:
             super().arm()
             if self.deadline is not None:
                 self.kept.add(self)
 
     def disarm(self) -> None:
-        """Give the timer back."""
+        """Return the timer."""
         super().disarm()
         self.kept.discard(self)
 
 
 class DeadlinesShareATimer(Mutant, Call):
-    """Of the deadlines that pass within the same tenth of a second only the first is kept."""
+    """Of the deadlines that pass within the same tenth of a second, only the first is kept."""
 
     killed_by = "DEADL-16"
     also = frozenset({"DEADL-6"})  # two of its timeouts are the same time in different units
     taken: ClassVar[set[int]] = set()
 
     def arm(self) -> None:
-        """Set a timer if there is none for that time."""
+        """Set a timer unless one exists for that time."""
         super().arm()
         if self.deadline is not None:
             tenth = int(self.deadline.due * 10)
@@ -248,7 +248,7 @@ class MalformedTimeoutHangs(Mutant, Call):
     killed_by = "DEADL-10"
 
     def begin(self) -> None:
-        """Begin, if the timeout can be read."""
+        """Begin if the timeout is well-formed."""
         try:
             self.seconds(self.request.first(b"grpc-timeout") or b"1S")
         except MalformedError:
@@ -262,6 +262,6 @@ class ZeroTimeoutHangs(Mutant, Call):
     killed_by = "DEADL-9"
 
     def begin(self) -> None:
-        """Begin, if there is time."""
+        """Begin if the timeout is not 0."""
         if self.request.first(b"grpc-timeout") not in (b"0n", b"0S"):
             super().begin()

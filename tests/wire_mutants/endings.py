@@ -1,4 +1,4 @@
-"""Mutants that lose messages or the status when a response ends while a window is shut, or hold them up."""
+"""Mutants that lose or delay messages or the status when a response ends while a window is exhausted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from wire_servers.headers import Fields, Request
 from wire_servers.stream import Stream
 
 _MOMENT: Final = 0.05
-"""Seconds after which a response is sent that was held."""
+"""Seconds for which a response is held."""
 _MANY: Final = 100
-"""Responses that are held at most."""
+"""Maximum number of responses that are held."""
 
 
 def shut(stream: Stream) -> bool:
-    """Whether the windows let nothing through."""
+    """Whether a window is exhausted."""
     return stream.connection.allowance(stream) <= 0
 
 
@@ -34,11 +34,11 @@ class StatusWaitsForWindow(Mutant, Stream):
             super().send_end()
 
 
-class StatusWaitsBehindHeaders(Mutant, Stream):
-    """Trailers wait until the windows are open, as if they were DATA, behind headers that do not."""
+class StatusWaitsAfterHeaders(Mutant, Stream):
+    """After headers that do not wait, trailers wait until the windows are open, as if they were DATA."""
 
     killed_by = "FLOW-15"
-    warned = True  # as Node's HTTP/2 does it
+    warned = True  # Node's HTTP/2 does this
 
     def send_end(self) -> None:
         """Send the headers, and the trailers if DATA could be sent."""
@@ -48,19 +48,19 @@ class StatusWaitsBehindHeaders(Mutant, Stream):
 
 
 class StatusLostWhenWindowShut(Mutant, Stream):
-    """The status of an RPC that ended while its window was shut is lost: RST_STREAM(NO_ERROR) comes in its place."""
+    """The status of an RPC that ends while its window is exhausted is lost: RST_STREAM(NO_ERROR) replaces it."""
 
     killed_by = "EOF-16"
-    also = frozenset({"HALF-12", "PAIR-14"})  # the same on the other methods
+    also = frozenset({"HALF-12", "PAIR-14"})  # the same on other methods
     loses = False
 
     def end(self, trailers: Fields) -> None:
-        """Keep the trailers in mind, or that they are lost."""
+        """Keep the trailers, or note that they are lost."""
         self.loses = bool(self.outbound) and shut(self)
         super().end(trailers)
 
     def send_end(self) -> None:
-        """Send the trailers, or their replacement."""
+        """Send the trailers, or the reset that replaces them."""
         if self.loses and not self.local_ended:
             self.reset(ErrorCode.NO_ERROR)
         else:
@@ -71,7 +71,7 @@ class TailLostWhenWindowShut(Mutant, Stream):
     """The messages that wait for a window when the RPC ends are dropped, and the status is sent."""
 
     killed_by = "EOF-16"
-    also = frozenset({"HALF-12", "PAIR-14"})  # the same on the other methods
+    also = frozenset({"HALF-12", "PAIR-14"})  # the same on other methods
 
     def end(self, trailers: Fields) -> None:
         """End now if the rest would have to wait."""
@@ -81,7 +81,7 @@ class TailLostWhenWindowShut(Mutant, Stream):
 
 
 class TailLostAtEarlyEnd(Mutant, Stream):
-    """A response that ends before the request is cut off: RST_STREAM(NO_ERROR) does not wait for what is to be sent."""
+    """A response that ends before the request is cut off: RST_STREAM(NO_ERROR) overtakes its unsent messages."""
 
     killed_by = "HALF-12"
     also = frozenset({"PAIR-14"})  # the same on Record
@@ -94,30 +94,30 @@ class TailLostAtEarlyEnd(Mutant, Stream):
 
 
 class _WaitsAfterHalfClose(Connection):
-    """Does something wrong when a Route that the client has half-closed waits for its window."""
+    """Mistreats a Route that waits for its window after the client half-closed."""
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver, and look at a stream that waits already."""
+        """Deliver, and mistreat a stream that waits already."""
         super().deliver(stream, frame, content)
         self.due(stream)
 
     def send_some(self, stream: Stream) -> bool:
-        """Send a frame, and look whether the next one waits."""
+        """Send a frame, and mistreat the stream if the next one waits."""
         more = super().send_some(stream)
         if stream.outbound and stream.remote_ended and shut(stream) and stream.call.request.path.endswith(b"Route"):
             self.give_up(stream)
         return more
 
     def give_up(self, stream: Stream) -> None:
-        """Do what is wrong."""
+        """Mistreat the stream."""
         raise NotImplementedError
 
 
 class TailLostAfterHalfClose(Mutant, _WaitsAfterHalfClose):
-    """What waits for the window of a Route that the client has half-closed is dropped."""
+    """What waits for the window of a Route after its half-close is dropped."""
 
     killed_by = "HALF-11"
-    also = frozenset({"HALF-12"})  # some of its endings have a half-close
+    also = frozenset({"HALF-12"})  # some of its RPCs half-close
 
     def give_up(self, stream: Stream) -> None:
         """Drop what waits."""
@@ -125,31 +125,31 @@ class TailLostAfterHalfClose(Mutant, _WaitsAfterHalfClose):
 
 
 class HalfCloseEndsWaiting(Mutant, _WaitsAfterHalfClose):
-    """A Route that waits for its window ends with INTERNAL when the client has half-closed."""
+    """A Route that waits for its window after its half-close ends with INTERNAL."""
 
     killed_by = "HALF-11"
-    also = frozenset({"HALF-12"})  # some of its endings have a half-close
+    also = frozenset({"HALF-12"})  # some of its RPCs half-close
 
     def give_up(self, stream: Stream) -> None:
-        """Take the client for gone."""
+        """Treat the client as gone."""
         stream.call.stop()
         stream.discard()
         stream.call.finish(INTERNAL, "the client has gone away")
 
 
 class OkWithoutMessageWhenWindowShut(Mutant, Stream):
-    """A Record whose window is shut ends with OK and no message."""
+    """A Record whose window is exhausted ends with OK and no message."""
 
     killed_by = "PAIR-14"
 
     def write(self, data: bytes) -> None:
-        """Wait with a message only where it is not the only one."""
+        """Send unless it is the only message of a Record."""
         if not shut(self) or not self.call.request.path.endswith(b"Record"):
             super().write(data)
 
 
 class HoldsWhileWorking(Mutant, Call):
-    """What was written is sent a moment later, unless the handler sleeps by then: after that."""
+    """Responses are sent a moment later; if the handler sleeps by then, only after its sleep."""
 
     killed_by = "FLOW-18"
 
@@ -168,23 +168,23 @@ class HoldsWhileWorking(Mutant, Call):
         await self.room()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep, and hold what is held."""
+        """Sleep; held messages stay held."""
         self.sleeps = True
         await super().sleep(seconds)
         self.sleeps = False
 
     def release_and_settle(self) -> None:
-        """Send what was held, if the handler does not sleep."""
+        """Send held messages unless the handler sleeps."""
         if not self.sleeps:
             self.release()
             self.stream.connection.settle()
 
     def release(self) -> None:
-        """Send what was held."""
+        """Send held messages."""
         while self.held:
             self.stream.write(self.held.pop(0))
 
     def finish(self, code: int, message: str = "") -> None:
-        """Send what was held, and the end."""
+        """Send held messages, and the end."""
         self.release()
         super().finish(code, message)

@@ -1,4 +1,4 @@
-"""Mutants that a client can bring down, or to a halt, by too much of something or by being slow."""
+"""Mutants that a client can crash or stall by excess or by slowness."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class ResetStreamsKeepTheirPlaces(Mutant, Connection):
-    """An RPC that the client resets keeps one of five hundred places, and none is left then."""
+    """A reset RPC keeps one of five hundred places forever, until none is left."""
 
     killed_by = "ROBUST-7"
     stress = True
     kept: ClassVar[list[Stream]] = []
 
     def on_reset(self, frame: Frame) -> None:
-        """End the RPC, and keep it."""
+        """End the RPC, but keep its place."""
         stream = self.stream(frame.stream_id)
         if stream is not None:
             self.kept.append(stream)
@@ -40,27 +40,27 @@ class ResetStreamsKeepTheirPlaces(Mutant, Connection):
         return len(self.kept) >= 500 or super().too_many()
 
 
-class CalmsAnOrdinaryClient(Mutant, Connection):
-    """A connection ends by ENHANCE_YOUR_CALM at its fiftieth request, whatever the client does."""
+class ThrottlesOrdinaryClients(Mutant, Connection):
+    """A connection ends with ENHANCE_YOUR_CALM at its fiftieth request, however the client behaves."""
 
     killed_by = "LOAD-1"
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Take fifty."""
+        """Accept fifty requests."""
         if stream_id > 99:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many requests")
         super().on_request(stream_id, fields, end_stream=end_stream)
 
 
 class ExitsAfterManyOwnResets(Mutant, Connection):
-    """The process exits when a connection has made it reset five hundred streams."""
+    """The process exits after it has reset five hundred streams of a connection."""
 
     killed_by = "ROBUST-10"
     stress = True
     count = 0
 
     def refuse(self, fault: StreamFault) -> None:
-        """End a stream, and count."""
+        """End the stream, and count."""
         self.count += 1
         if self.count >= 500:
             os._exit(137)
@@ -68,7 +68,7 @@ class ExitsAfterManyOwnResets(Mutant, Connection):
 
 
 class _ExitsAtTheThousandth(Connection):
-    """The process exits at the thousandth frame of some kind on a connection."""
+    """The process exits at the thousandth frame of one kind on a connection."""
 
     count = 0
 
@@ -77,7 +77,7 @@ class _ExitsAtTheThousandth(Connection):
         raise NotImplementedError
 
     def on_frame(self, frame: Frame) -> None:
-        """Take the frame, and count."""
+        """Handle the frame, and count."""
         self.count += self.counts(frame)
         if self.count >= 1000:
             os._exit(137)
@@ -91,18 +91,18 @@ class ExitsAfterManyPings(Mutant, _ExitsAtTheThousandth):
     stress = True
 
     def counts(self, frame: Frame) -> bool:
-        """Whether it is one."""
+        """Whether it is a PING."""
         return frame.kind == Kind.PING
 
 
 class ExitsAfterManyEmptyFrames(Mutant, _ExitsAtTheThousandth):
-    """The process exits on the thousandth DATA frame without content of a connection."""
+    """The process exits on the thousandth empty DATA frame of a connection."""
 
     killed_by = "ROBUST-9"
     stress = True
 
     def counts(self, frame: Frame) -> bool:
-        """Whether it is one."""
+        """Whether it is an empty DATA frame."""
         return frame.kind == Kind.DATA and not frame.payload
 
 
@@ -113,40 +113,40 @@ class ExitsAfterManyPriorities(Mutant, _ExitsAtTheThousandth):
     stress = True
 
     def counts(self, frame: Frame) -> bool:
-        """Whether it is one."""
+        """Whether it is a PRIORITY frame."""
         return frame.kind == Kind.PRIORITY
 
 
 class ExitsAfterManyWindowUpdates(Mutant, _ExitsAtTheThousandth):
-    """The process exits on the thousandth WINDOW_UPDATE of one byte of a connection."""
+    """The process exits on the thousandth one-byte WINDOW_UPDATE of a connection."""
 
     killed_by = "ROBUST-9"
     stress = True
 
     def counts(self, frame: Frame) -> bool:
-        """Whether it is one."""
+        """Whether it is a one-byte WINDOW_UPDATE."""
         return frame.kind == Kind.WINDOW_UPDATE and frame.payload == bytes((0, 0, 0, 1))
 
 
 class ExitsAfterManyUnknownFrames(Mutant, _ExitsAtTheThousandth):
-    """The process exits on the thousandth frame of an unknown type of a connection."""
+    """The process exits on the thousandth frame of unknown type on a connection."""
 
     killed_by = "ROBUST-9"
     stress = True
 
     def counts(self, frame: Frame) -> bool:
-        """Whether it is one."""
+        """Whether its type is unknown."""
         return frame.kind not in set(Kind)
 
 
-class SettingsTakeTheirTime(Mutant, Connection):
-    """The whole server stands still for two milliseconds at every SETTINGS frame."""
+class SettingsAreSlow(Mutant, Connection):
+    """Every SETTINGS frame blocks the whole server for two milliseconds."""
 
     killed_by = "ROBUST-9"
     stress = True
 
     def on_settings(self, frame: Frame) -> None:
-        """Take them in."""
+        """Apply the settings, slowly."""
         time.sleep(0.002)
         super().on_settings(frame)
 
@@ -155,20 +155,20 @@ class SettingsTakeTheirTime(Mutant, Connection):
 
 
 class ExitsOnEndlessBlock(Mutant, Connection):
-    """The process exits on a header block of more than 256 KiB, as if it had no memory left."""
+    """The process exits on a header block of more than 256 KiB, as if out of memory."""
 
     killed_by = "ROBUST-8"
     stress = True
 
     def fail(self, fault: ConnectionFault) -> None:
-        """End the connection, or all."""
+        """End the connection, or exit."""
         if fault.code == ErrorCode.ENHANCE_YOUR_CALM:
             os._exit(137)
         super().fail(fault)
 
 
 class ServesHeaderBombs(Mutant, Connection):
-    """A header block may grow as it likes when it is decompressed; fields that are repeated count once."""
+    """The decompressed size of a header block is not limited; repeated fields are collapsed."""
 
     killed_by = "ROBUST-19"
     stress = True
@@ -178,7 +178,7 @@ class ServesHeaderBombs(Mutant, Connection):
         self.decoder.max_header_list_size = 1 << 30
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Take what is left of the request."""
+        """Accept what is left of the request."""
         super().on_request(stream_id, list(dict.fromkeys(fields)), end_stream=end_stream)
 
 
@@ -186,17 +186,17 @@ class ServesHeaderBombs(Mutant, Connection):
 
 
 class _OneAtATime(Connection):
-    """Reads nothing of others while a connection has begun something that it has not finished."""
+    """Reads from no other connection while one has begun something unfinished."""
 
     reading: ClassVar[_OneAtATime | None] = None
     waiting: ClassVar[list[tuple[_OneAtATime, bytes]]] = []
 
     def unfinished(self) -> bool:
-        """Whether there must be more to come of what has begun."""
+        """Whether something unfinished has begun."""
         raise NotImplementedError
 
     def received(self, data: bytes) -> None:
-        """Read frames, in turn."""
+        """Read frames, one connection at a time."""
         first = _OneAtATime.reading
         if first is not None and first is not self and first.open:
             self.waiting.append((self, data))
@@ -204,7 +204,7 @@ class _OneAtATime(Connection):
             super().received(data)
 
     def work(self) -> None:
-        """Work, and let the others have their turn when all is finished."""
+        """Work, and let other connections proceed once all is finished."""
         super().work()
         if self.unfinished():
             _OneAtATime.reading = self
@@ -217,22 +217,22 @@ class _OneAtATime(Connection):
 
 
 class SlowMessageHoldsUpAll(Mutant, _OneAtATime):
-    """The whole server waits for the rest of a message that has begun."""
+    """The whole server waits for the rest of an incomplete message."""
 
     killed_by = "ROBUST-11"
     stress = True
 
     def unfinished(self) -> bool:
-        """Whether a message is."""
+        """Whether a message is incomplete."""
         return any(one.call.envelopes.within() for one in self.streams.values())
 
 
 class SlowHeadersHoldUpAll(Mutant, _OneAtATime):
-    """The whole server waits for the rest of a header block that has begun."""
+    """The whole server waits for the rest of an incomplete header block."""
 
     killed_by = "ROBUST-11"
     stress = True
 
     def unfinished(self) -> bool:
-        """Whether a header block is."""
+        """Whether a header block is incomplete."""
         return bool(self._block)

@@ -13,18 +13,18 @@ _EMPTY_MESSAGE = bytes(5)
 
 
 def talkative(stream: Stream) -> bool:
-    """Whether this is a Route that has brought several DATA frames: the plainest exchanges are to go on."""
+    """Whether this is a Route with several DATA frames; baseline exchanges, which have one, must work."""
     return stream.call.request.path.endswith(b"Route") and stream.frames > 1
 
 
-class KeepsMiddlingAnswersBack(Mutant, Stream):
-    """A response of 1,000 to 4,000 bytes stays in a buffer until there is more, or the response ends."""
+class BuffersMediumResponses(Mutant, Stream):
+    """A response of 1,000 to 4,000 bytes stays in a buffer until more follows or the response ends."""
 
     killed_by = "HALF-4"
     kept = b""
 
     def write(self, data: bytes) -> None:
-        """Send what is small or large, behind what was kept."""
+        """Send a small or large response, after what was buffered."""
         kept, self.kept = self.kept, b""
         if kept:
             super().write(kept)
@@ -34,31 +34,31 @@ class KeepsMiddlingAnswersBack(Mutant, Stream):
             super().write(data)
 
     def end(self, trailers: Fields) -> None:
-        """Send what was kept, then the end."""
+        """Send what was buffered, then the end."""
         if self.kept:
             super().write(self.kept)
         super().end(trailers)
 
 
 class MissesEmptyDataWithEndStream(Mutant, Connection):
-    """END_STREAM on an empty DATA frame is missed on a Route with several messages."""
+    """END_STREAM on an empty DATA frame is ignored on a Route with several messages."""
 
     killed_by = "HALF-1"
     also = frozenset({"HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver what is not empty."""
+        """Deliver a frame that is not empty."""
         if content or not frame.has(END_STREAM) or not talkative(stream):
             super().deliver(stream, frame, content)
 
 
 class MissesEndStreamOnLastMessage(Mutant, Connection):
-    """END_STREAM on a DATA frame with content is missed on a Record."""
+    """END_STREAM on a non-empty DATA frame is ignored on a Record."""
 
     killed_by = "EOF-2"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver the content, and the half-close if there is none."""
+        """Deliver the content, and the half-close only if there is no content."""
         record = stream.call.request.path.endswith(b"Record")
         missed = content and record
         super().deliver(stream, frame._replace(flags=frame.flags & ~END_STREAM) if missed else frame, content)
@@ -70,31 +70,31 @@ class DropsLastMessage(Mutant, Connection):
     killed_by = "EOF-2"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver the content, or the half-close."""
+        """Deliver either the content or the half-close."""
         record = stream.call.request.path.endswith(b"Record")
         super().deliver(stream, frame, b"" if frame.has(END_STREAM) and record else content)
 
 
 class MissesEndStreamOnHeaders(Mutant, Connection):
-    """END_STREAM on the HEADERS of a request is missed."""
+    """END_STREAM on the HEADERS of a request is ignored."""
 
     killed_by = "EOF-4"
 
     def on_request_without_data(self, stream: Stream) -> None:
-        """Do nothing, and wait for DATA."""
+        """Ignore it, and wait for DATA."""
 
 
 class MissesRequestTrailers(Mutant, Connection):
-    """Trailers of a request are ignored, and the half-close with them."""
+    """Request trailers are ignored, and with them the half-close."""
 
     killed_by = "EOF-10"
 
     def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
-        """Do nothing, and wait for DATA."""
+        """Ignore them, and wait for DATA."""
 
 
 class EmptyDataIsHalfClose(Mutant, Connection):
-    """An empty DATA frame is taken for the half-close."""
+    """An empty DATA frame is treated as the half-close."""
 
     killed_by = "EOF-11"
     warned = True
@@ -105,37 +105,37 @@ class EmptyDataIsHalfClose(Mutant, Connection):
 
 
 class EmptyDataIsMessage(Mutant, Connection):
-    """An empty DATA frame is taken for an empty message."""
+    """An empty DATA frame is treated as an empty message."""
 
     killed_by = "EOF-11"
     warned = True
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver a message for nothing, unless it is the half-close."""
+        """Deliver an empty message for an empty frame without END_STREAM."""
         super().deliver(stream, frame, content if content or frame.has(END_STREAM) else _EMPTY_MESSAGE)
 
 
 class EmptyDataWithEndStreamIsMessage(Mutant, Connection):
-    """An empty DATA frame with END_STREAM is taken for an empty message on a Route with several messages."""
+    """An empty DATA frame with END_STREAM is treated as an empty message on a Route with several messages."""
 
     killed_by = "HALF-1"
     also = frozenset({"HALF-4", "ORD-12"})  # Routes with several messages
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver a message for nothing, if it is the half-close."""
+        """Deliver an empty message for an empty frame with END_STREAM."""
         taken = frame.has(END_STREAM) and not content and talkative(stream)
         super().deliver(stream, frame, _EMPTY_MESSAGE if taken else content)
 
 
 class EmptyDataWithEndStreamAnsweredAgain(Mutant, Connection):
-    """At an empty DATA frame with END_STREAM the second of two short messages of a Route is delivered once more."""
+    """At an empty DATA frame with END_STREAM, the second of two short messages of a Route is delivered again."""
 
     killed_by = "EOF-3"
-    also = frozenset({"CANCEL-15", "DEADL-13", "EOF-5", "ROBUST-18"})  # they end Routes in that way as well
+    also = frozenset({"CANCEL-15", "DEADL-13", "EOF-5", "ROBUST-18"})  # their Routes end in that way as well
     last = (0, b"")
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver what came before in place of nothing."""
+        """Deliver the previous content instead of an empty frame."""
         if content:
             self.last = (stream.id, content)
         number, last = self.last
@@ -145,47 +145,47 @@ class EmptyDataWithEndStreamAnsweredAgain(Mutant, Connection):
 
 
 class EveryFrameIsTheLast(Mutant, Connection):
-    """A Record is over with its first DATA frame that has content."""
+    """A Record ends with its first non-empty DATA frame."""
 
     killed_by = "EOF-5"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver everything of a Record with END_STREAM, and drop what comes later."""
+        """Deliver the first content of a Record with END_STREAM, and drop the rest."""
         record = stream.call.request.path.endswith(b"Record")
         super().deliver(
             stream, frame._replace(flags=frame.flags | END_STREAM) if record and content else frame, content
         )
 
     def check_open(self, stream: Stream) -> None:
-        """Nothing is too late."""
+        """DATA after the end is not an error."""
 
 
 class DeliversAfterHalfClose(Mutant, Connection):
-    """A message behind the half-close is delivered."""
+    """A message after the half-close is delivered."""
 
     killed_by = "HALF-6"
 
     def check_open(self, stream: Stream) -> None:
-        """Nothing is too late."""
+        """DATA after the end is not an error."""
 
 
 class TruncationIsHalfClose(Mutant, Call):
-    """A request stream that ends within a message is taken for one that ends before it."""
+    """A request stream that ends within a message is treated as ending before that message."""
 
     killed_by = "EOF-9"
 
     def check_end(self) -> None:
-        """Anything may be left."""
+        """A truncated message is not an error."""
 
 
 class ResetIsHalfClose(Mutant, Connection):
-    """RST_STREAM is taken for the half-close."""
+    """RST_STREAM is treated as a half-close."""
 
     killed_by = "EOF-8"
     also = frozenset({"CANCEL-2", "CANCEL-11"})  # the handler never learns of a cancel
 
     def on_reset(self, frame: Frame) -> None:
-        """Let the handler see the end of requests, and send nothing any more."""
+        """Half-close the requests, and send nothing more."""
         stream = self.stream(frame.stream_id)
         if stream is not None and not stream.local_ended:
             stream.half_close()

@@ -1,4 +1,4 @@
-"""Mutants that serve on where RFC 9113 asks for an error, or make the wrong error of it."""
+"""Mutants that accept what RFC 9113 makes an error, or report the wrong error."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from wire_servers.stream import Stream
 
 
 class WaitsForThePreface(Mutant, Connection):
-    """A connection that does not begin with the preface stays open, and is never answered."""
+    """A connection that does not begin with the preface stays open and is never answered."""
 
     killed_by = "H2-2"
 
     def fail(self, fault: ConnectionFault) -> None:
-        """Fail, but not for the preface."""
+        """Fail, except for a wrong preface."""
         if "no HTTP/2" not in fault.reason:
             super().fail(fault)
 
 
-class TakesAnyFirstFrame(Mutant, Connection):
-    """The first frame of the client may be any."""
+class AcceptsAnyFirstFrame(Mutant, Connection):
+    """The first frame of the client may be any frame, not only SETTINGS."""
 
     killed_by = "H2-3"
 
     def on_frame(self, frame: Frame) -> None:
-        """Do what it asks."""
+        """Handle it like any frame."""
         self.settings_seen = True
         super().on_frame(frame)
 
@@ -43,7 +43,7 @@ class SecondHeadersIgnored(Mutant, Connection):
     killed_by = "H2-10"
 
     def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
-        """Take trailers, and ignore what is none."""
+        """Accept trailers, and ignore other blocks."""
         if end_stream:
             super().on_request_trailers(stream, fields, end_stream=end_stream)
 
@@ -54,20 +54,20 @@ class EvenStreamsServed(Mutant, Connection):
     killed_by = "H2-11"
 
     def check_id(self, stream_id: int) -> None:
-        """Any will do."""
+        """Accept any identifier."""
 
     def stream(self, stream_id: int) -> Stream | None:
-        """A stream, of any identifier."""
+        """Return the stream, whatever its identifier."""
         return self.streams.get(stream_id)
 
 
 class LowerStreamsServed(Mutant, Connection):
-    """A request on a stream with a lower identifier than one before is served."""
+    """A request on a stream identifier lower than a previous one is served."""
 
     killed_by = "H2-12"
 
     def on_headers(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Open the stream if it is not there."""
+        """Open the stream if it does not exist."""
         if stream_id in self.streams:
             super().on_headers(stream_id, fields, end_stream=end_stream)
         else:
@@ -81,7 +81,7 @@ class IdleStreamsIgnored(Mutant, Connection):
     killed_by = "H2-13"
 
     def stream(self, stream_id: int) -> Stream | None:
-        """A stream that is there."""
+        """Return the stream if it exists."""
         return self.streams.get(stream_id)
 
     def on_late_data(self, frame: Frame) -> None:
@@ -94,13 +94,13 @@ class DataOnStreamZeroIgnored(Mutant, Connection):
     killed_by = "H2-14"
 
     def on_data(self, frame: Frame) -> None:
-        """Look at the stream first."""
+        """Ignore stream 0."""
         if frame.stream_id:
             super().on_data(frame)
 
 
-class LargeFramesTaken(Mutant, Connection):
-    """Frames may be of any size."""
+class LargeFramesAccepted(Mutant, Connection):
+    """Frames of any size are accepted."""
 
     killed_by = "H2-15"
     warned = True
@@ -112,12 +112,12 @@ class LargeFramesTaken(Mutant, Connection):
 
 
 class FullFramesRefused(Mutant, Connection):
-    """A frame of exactly 16 384 bytes ends the connection."""
+    """A frame of exactly 16,384 bytes ends the connection."""
 
     killed_by = "H2-15"
 
     def received(self, data: bytes) -> None:
-        """Read frames that are smaller than allowed."""
+        """Read frames smaller than the limit."""
         self.reader.largest = 16_383
         super().received(data)
 
@@ -128,32 +128,32 @@ class ZeroIncrementIgnored(Mutant, Connection):
     killed_by = "H2-16"
 
     def on_window_update(self, frame: Frame) -> None:
-        """Look at the increment first."""
+        """Ignore an increment of 0."""
         if any(frame.payload):
             super().on_window_update(frame)
 
 
 class WindowOverflowIgnored(Mutant, Connection):
-    """A window beyond 2^31-1 is taken for as large as can be."""
+    """A window above 2^31-1 is clamped to that value."""
 
     killed_by = "H2-17"
 
     def widen(self, increment: int) -> None:
-        """Grant what fits."""
+        """Grant as much as fits."""
         super().widen(min(increment, 2**31 - 1 - self.send_window))
 
     def widen_stream(self, stream: Stream, increment: int) -> None:
-        """Grant what fits."""
+        """Grant as much as fits."""
         super().widen_stream(stream, min(increment, 2**31 - 1 - stream.send_window))
 
 
-class BadSettingsTaken(Mutant, Connection):
-    """Settings with values that are not allowed are ignored."""
+class BadSettingsAccepted(Mutant, Connection):
+    """Settings with invalid values are ignored."""
 
     killed_by = "H2-18"
 
     def on_settings(self, frame: Frame) -> None:
-        """Take the rest."""
+        """Apply the valid ones."""
         try:
             super().on_settings(frame)
         except ConnectionFault:
@@ -161,7 +161,7 @@ class BadSettingsTaken(Mutant, Connection):
 
 
 class BrokenBlockEndsTheStreamOnly(Mutant, Connection):
-    """A header block that cannot be decoded is taken for an empty one, and the connection goes on."""
+    """A header block that cannot be decoded is treated as empty, and the connection continues."""
 
     killed_by = "H2-19"
 
@@ -173,19 +173,19 @@ class BrokenBlockEndsTheStreamOnly(Mutant, Connection):
             return []
 
 
-class InterruptedBlocksTaken(Mutant, Connection):
-    """Other frames may stand between HEADERS and CONTINUATION."""
+class InterruptedBlocksAccepted(Mutant, Connection):
+    """Frames between HEADERS and CONTINUATION are accepted."""
 
     killed_by = "H2-20"
 
     def check_order(self, frame: Frame) -> None:
-        """Any order will do, but a CONTINUATION belongs to its HEADERS."""
+        """Accept any order, but match a CONTINUATION to its HEADERS."""
         if frame.kind in (Kind.HEADERS, Kind.CONTINUATION):
             super().check_order(frame)
 
 
 class PromisesIgnored(Mutant, Connection):
-    """PUSH_PROMISE of a client is ignored."""
+    """PUSH_PROMISE from a client is ignored."""
 
     killed_by = "H2-21"
     warned = True
@@ -197,11 +197,11 @@ class PromisesIgnored(Mutant, Connection):
 
 
 class StreamErrorsKill(Mutant, Connection):
-    """An error of one stream ends the connection."""
+    """A stream error ends the connection."""
 
     killed_by = "ROBUST-18"
     warned = True
 
     def refuse(self, fault: StreamFault) -> None:
-        """End all."""
+        """End the connection."""
         raise ConnectionFault(fault.code, f"an error on stream {fault.stream_id}")

@@ -1,4 +1,4 @@
-"""Mutants that misread request messages: where DATA frames cut them, their flags, their sizes."""
+"""Mutants that misread request messages: their DATA frames, flags and sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wire_servers.stream import Stream
 
 
 def first_message(content: bytes) -> int:
-    """The length of the message with its prefix at the beginning of a frame, more than the frame if it is cut off."""
+    """The prefixed length of the first message in a frame; more than the frame if truncated."""
     return 5 + int(struct.unpack_from(">I", content, 1)[0]) if len(content) >= 5 else 5
 
 
@@ -24,7 +24,7 @@ class SplitMessageMisread(Mutant, Connection):
     killed_by = "ORD-5"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver the whole messages of a frame."""
+        """Deliver the complete messages of a frame."""
         whole = 0
         while whole < len(content) and whole + first_message(content[whole:]) <= len(content):
             whole += first_message(content[whole:])
@@ -43,7 +43,7 @@ class JoinedMessagesMisread(Mutant, Connection):
 
 
 class SplitPrefixMisread(Mutant, Connection):
-    """A DATA frame that is shorter than a prefix is dropped."""
+    """A DATA frame shorter than a message prefix is dropped."""
 
     killed_by = "ORD-5"
 
@@ -53,22 +53,22 @@ class SplitPrefixMisread(Mutant, Connection):
 
 
 class PrefixAloneIsEmptyMessage(Mutant, Connection):
-    """A DATA frame that holds a prefix and nothing else is taken for an empty message."""
+    """A DATA frame that contains only a prefix is treated as an empty message."""
 
     killed_by = "ORD-5"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver a prefix without its length."""
+        """Deliver a lone prefix with length 0."""
         super().deliver(stream, frame, bytes(5) if len(content) == 5 else content)
 
 
 class PaddingDelivered(Mutant, Connection):
-    """The padding of a DATA frame is delivered as if it were content."""
+    """The padding of a DATA frame is delivered as content."""
 
     killed_by = "H2-8"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver all of the payload."""
+        """Deliver the whole payload."""
         super().deliver(stream, frame, frame.payload)
 
 
@@ -78,14 +78,14 @@ class PaddedDataRefused(Mutant, Connection):
     killed_by = "H2-8"
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver what has no padding."""
+        """Deliver frames without padding."""
         if len(content) != len(frame.payload):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "padding")
         super().deliver(stream, frame, content)
 
 
 class _LenientFlags(Envelopes):
-    """Takes flags other than 0 and 1 for 0."""
+    """Treats flags other than 0 and 1 as 0."""
 
     def check(self, flag: int, length: int) -> None:
         super().check(flag & 1, length)
@@ -97,7 +97,7 @@ class _LenientFlags(Envelopes):
 
 
 class UnknownFlagIsPlain(Mutant, Call):
-    """A message with the flag 2 is read as if it were plain."""
+    """A message with flag 2 is read as uncompressed."""
 
     killed_by = "WIRE-13"
     ENVELOPES = _LenientFlags
@@ -120,7 +120,7 @@ class LimitIncludesPrefix(Mutant, Call):
 
 
 class _WaitsForAll(Envelopes):
-    """Judges the size of a message when all of it is there."""
+    """Checks the size of a message only once it is complete."""
 
     def check(self, flag: int, length: int) -> None:
         if len(self._received) >= 5 + length:
@@ -128,14 +128,14 @@ class _WaitsForAll(Envelopes):
 
 
 class OversizeWaitsForBody(Mutant, Call):
-    """A message that is too large is refused once all of it was received."""
+    """A message that is too large is refused only after all of it was received."""
 
     killed_by = "SIZE-3"
     ENVELOPES = _WaitsForAll
 
 
 class _OutOfRange(Envelopes):
-    """Has another code for what is too large."""
+    """Uses another status code for messages that are too large."""
 
     def check(self, flag: int, length: int) -> None:
         if length > RECEIVE_LIMIT:
@@ -152,7 +152,7 @@ class OversizeIsOutOfRange(Mutant, Call):
 
 
 class _SignedLength(Envelopes):
-    """Has no place for lengths that are negative in 32 bits."""
+    """Treats a length as a signed 32-bit number."""
 
     def check(self, flag: int, length: int) -> None:
         if length >= 2**31:
@@ -161,7 +161,7 @@ class _SignedLength(Envelopes):
 
 
 class ExitsOnNegativeLength(Mutant, Call):
-    """The process exits on a prefix that announces 2 GiB or more, which it takes for a negative length."""
+    """The process exits on a prefix that announces 2 GiB or more, which it reads as a negative length."""
 
     killed_by = "SIZE-4"
     also = frozenset({"ROBUST-18"})  # one of its faults is such a prefix
@@ -169,31 +169,31 @@ class ExitsOnNegativeLength(Mutant, Call):
 
 
 class NegativeLengthBlocksTheConnection(Mutant, Connection):
-    """After a prefix that announces 2 GiB or more nothing is read from the connection any more."""
+    """After a prefix that announces 2 GiB or more, nothing more is read from the connection."""
 
     killed_by = "SIZE-4"
     also = frozenset({"ROBUST-18"})  # one of its faults is such a prefix
     blocked = False
 
     def on_frame(self, frame: Frame) -> None:
-        """Do what it asks, unless there is still so much to come."""
+        """Handle the frame unless a huge message is pending."""
         if not self.blocked:
             super().on_frame(frame)
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Deliver, and look at the length of what begins a stream."""
+        """Deliver, and check the length of the first message."""
         self.blocked = stream.received == 0 and first_message(content) >= 2**31
         super().deliver(stream, frame, content)
 
 
 class UndecodableRequestEndsTheConnection(Mutant, Call):
-    """A request that is no protobuf ends the connection, and not only its own RPC."""
+    """A request that is not valid protobuf ends the connection, not only its own RPC."""
 
     killed_by = "ROBUST-18"
     also = frozenset({"WIRE-15"})  # the status is lost with the connection
 
     def finish(self, code: int, message: str = "") -> None:
-        """End the RPC, or all of them."""
+        """End the RPC, or the connection."""
         if "cannot be decoded" in message:
             self.stream.connection.fail(ConnectionFault(ErrorCode.INTERNAL_ERROR, message))
         else:

@@ -11,7 +11,7 @@ from wire_servers.headers import Fields, size_of
 
 
 def replaced(fields: Fields, name: bytes, value: bytes) -> Fields:
-    """The fields, one of them with another value."""
+    """The fields, one with another value."""
     return [(key, value if key == name else old) for key, old in fields]
 
 
@@ -21,27 +21,27 @@ class NoStatus(Mutant, AskedFields):
     killed_by = "EOF-7"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers without it."""
+        """The trailers without grpc-status."""
         return [(name, value) for name, value in fields if name != b"grpc-status"]
 
 
 class StatusTwice(Mutant, AskedFields):
-    """Trailers have grpc-status twice."""
+    """Trailers have two grpc-status fields."""
 
     killed_by = "STAT-1"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers and one more."""
+        """The trailers with a second grpc-status."""
         return [*fields, fields[0]]
 
 
 class StatusWithLeadingZero(Mutant, AskedFields):
-    """grpc-status has two digits always."""
+    """grpc-status always has two digits."""
 
     killed_by = "STAT-1"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers with a zero in front of a single digit."""
+        """The trailers with a leading zero."""
         return replaced(fields, b"grpc-status", fields[0][1].rjust(2, b"0"))
 
 
@@ -51,7 +51,7 @@ class StatusInWords(Mutant, AskedFields):
     killed_by = "STAT-1"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers with a word, if it is no OK."""
+        """The trailers with the name of the code, except for OK."""
         code = fields[0][1]
         return fields if code == b"0" else replaced(fields, b"grpc-status", b"CODE_" + code)
 
@@ -62,17 +62,17 @@ class StatusInHeaders(Mutant, AskedFields):
     killed_by = "STAT-7"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers and OK."""
+        """The headers with grpc-status 0."""
         return [*fields, (b"grpc-status", b"0")]
 
 
 class MessageNotEncoded(Mutant, Call):
-    """grpc-message is plain UTF-8."""
+    """grpc-message is not percent-encoded UTF-8."""
 
     killed_by = "STAT-2"
 
     def message(self, text: str) -> bytes:
-        """The text as it is, but for the line breaks that no field can have."""
+        """The text, unencoded except for line breaks, which no field can contain."""
         return text.encode().replace(b"\r", b" ").replace(b"\n", b" ").strip()
 
 
@@ -82,27 +82,27 @@ class MessageInLatin1(Mutant, Call):
     killed_by = "STAT-2"
 
     def message(self, text: str) -> bytes:
-        """The text, with one byte for each character."""
+        """The text, percent-encoded with one byte for each character."""
         return b"".join(b"%%%02X" % byte for byte in text.encode("latin-1", "replace"))
 
 
 class UpperCaseName(Mutant, AskedFields):
-    """Response headers have a name in upper case."""
+    """Response headers have an upper-case name."""
 
     killed_by = "META-14"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers and one that HTTP/1 would allow."""
+        """The headers with a name that HTTP/1 would allow."""
         return [*fields, (b"X-Served-By", b"wire")]
 
 
 class SpaceAroundValue(Mutant, AskedFields):
-    """Trailers have a value with spaces around it."""
+    """Trailers have a value with leading and trailing spaces."""
 
     killed_by = "META-14"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers and one that HTTP/1 would trim."""
+        """The trailers with a value that HTTP/1 would trim."""
         return [*fields, (b"x-served-by", b" wire ")]
 
 
@@ -112,17 +112,17 @@ class PseudoHeaderInTrailers(Mutant, AskedFields):
     killed_by = "STAT-6"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers and :status."""
+        """The trailers with :status."""
         return [(b":status", b"200"), *fields]
 
 
 class ConnectionField(Mutant, AskedFields):
-    """Response headers have a field of the connection."""
+    """Response headers have a connection-specific field."""
 
     killed_by = "META-15"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers and one that HTTP/1 would need."""
+        """The headers with a field of HTTP/1."""
         return [*fields, (b"connection", b"keep-alive")]
 
 
@@ -132,32 +132,32 @@ class NoHttpStatus(Mutant, AskedFields):
     killed_by = "EOF-15"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers without it."""
+        """The headers without :status."""
         return fields[1:]
 
 
 class Http500WithError(Mutant, Call):
-    """The HTTP status of an error before any message is 500."""
+    """An error before any message has HTTP status 500."""
 
     killed_by = "STAT-3"
     http_status_of_response = b"200"
 
     def finish(self, code: int, message: str = "") -> None:
-        """End as usual, with the other status if headers are still to be sent."""
+        """End as usual; with HTTP status 500 if headers are still to be sent."""
         if code != OK:
             self.http_status_of_response = b"500"
         super().finish(code, message)
 
     def headers(self) -> Fields:
-        """The headers with it."""
+        """The headers with HTTP status 500."""
         return replaced(super().headers(), b":status", self.http_status_of_response)
 
 
 class Http204WithoutMessages(Mutant, Call):
-    """The HTTP status of OK without any message is 204."""
+    """OK without any message has HTTP status 204."""
 
     killed_by = "STAT-3"
-    also = frozenset({"EOF-13"})  # grpcio takes nothing but 200
+    also = frozenset({"EOF-13"})  # grpcio accepts only 200
     ends_with_ok = False
 
     def finish(self, code: int, message: str = "") -> None:
@@ -166,7 +166,7 @@ class Http204WithoutMessages(Mutant, Call):
         super().finish(code, message)
 
     def headers(self) -> Fields:
-        """The headers, with 204 if the end is there already."""
+        """The headers; with 204 if the response has ended."""
         fields = super().headers()
         return replaced(fields, b":status", b"204") if self.ends_with_ok else fields
 
@@ -177,7 +177,7 @@ class TextContentType(Mutant, AskedFields):
     killed_by = "STAT-4"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers with the other type."""
+        """The headers with the wrong type."""
         return replaced(fields, b"content-type", b"text/plain")
 
 
@@ -187,12 +187,12 @@ class NoContentType(Mutant, AskedFields):
     killed_by = "STAT-4"
 
     def wrong_headers(self, fields: Fields) -> Fields:
-        """The headers without it."""
+        """The headers without content-type."""
         return [(name, value) for name, value in fields if name != b"content-type"]
 
 
 class WrongContentLength(Mutant, AskedFields):
-    """Response headers announce a body of no bytes."""
+    """Response headers have a content-length of 0."""
 
     killed_by = "WIRE-19"
 
@@ -202,33 +202,33 @@ class WrongContentLength(Mutant, AskedFields):
 
 
 class BinaryNotEncoded(Mutant, AskedFields):
-    """The values of -bin trailers are sent as they are."""
+    """The values of -bin trailers are sent without base64 encoding."""
 
     killed_by = "META-21"
 
     def wrong_trailers(self, fields: Fields) -> Fields:
-        """The trailers, as truly binary as a field can be."""
+        """The trailers with raw bytes, as far as a field allows."""
         return [(name, b"\x01\xfe" if name.endswith(b"-bin") else value) for name, value in fields]
 
 
 class TableSizeIgnored(Mutant, Connection):
-    """Header blocks use the dynamic table however small the client makes it."""
+    """Header blocks use the dynamic table even if the client sets its size to 0."""
 
     killed_by = "META-19"
 
     def apply_setting(self, key: int, value: int) -> None:
-        """Apply a setting, unless it is about the table."""
+        """Apply a setting, except the table size."""
         if key != Setting.HEADER_TABLE_SIZE:
             super().apply_setting(key, value)
 
 
 class LongTrailersKillTheConnection(Mutant, Connection):
-    """Trailers that are larger than the client takes end the connection."""
+    """Trailers that exceed the client's limit end the connection."""
 
     killed_by = "META-20"
 
     def fitting(self, fields: Fields) -> Fields:
-        """The trailers, or the end."""
+        """The trailers, or the end of the connection."""
         most = self.client.get(Setting.MAX_HEADER_LIST_SIZE)
         if most is not None and size_of(fields) > most:
             self.fail(ConnectionFault(ErrorCode.INTERNAL_ERROR, "the trailers are too long"))

@@ -13,13 +13,13 @@ from wire_servers.headers import Fields
 from wire_servers.service import Service
 
 _LARGE = 900
-"""Bytes from which a message is large here: most messages are not, so that the server can be used at all."""
+"""Bytes from which a message counts as large; most messages are smaller, so the server remains usable."""
 _MOST = 4 * 1024 * 1024
-"""Bytes of a message that are usual at most."""
+"""Maximum size of a usual message in bytes."""
 
 
 class PrefixTooLong(Mutant, Call):
-    """The prefix of a large message announces a byte more than there is."""
+    """The prefix of a large message announces one byte too many."""
 
     killed_by = "WIRE-19"
 
@@ -30,7 +30,7 @@ class PrefixTooLong(Mutant, Call):
 
 
 class PrefixTooShort(Mutant, Call):
-    """The prefix of a large message announces a byte less than there is."""
+    """The prefix of a large message announces one byte too few."""
 
     killed_by = "WIRE-19"
 
@@ -41,7 +41,7 @@ class PrefixTooShort(Mutant, Call):
 
 
 class LittleEndianPrefix(Mutant, Call):
-    """The length in the prefix of a large message is in little-endian order."""
+    """The length in the prefix of a large message is little-endian."""
 
     killed_by = "WIRE-19"
 
@@ -51,7 +51,7 @@ class LittleEndianPrefix(Mutant, Call):
 
 
 class CompressedFlagOnPlain(Mutant, Call):
-    """Large messages have the compressed flag and are plain."""
+    """Large messages have the compressed flag but are not compressed."""
 
     killed_by = "WIRE-19"
 
@@ -71,17 +71,17 @@ class UnknownFlag(Mutant, Call):
 
 
 class LastMessageCutOff(Mutant, Call):
-    """The last byte of a large message is missing, and the status is what it would be."""
+    """The last byte of a large message is missing, but the status is unchanged."""
 
     killed_by = "WIRE-19"
 
     def enveloped(self, message: bytes) -> bytes:
-        """The message, or most of it."""
+        """The message, truncated if it is large."""
         return envelope(message)[:-1] if len(message) > _LARGE else envelope(message)
 
 
 class CompressesUnasked(Mutant, Call):
-    """Large messages are compressed whether the client accepts it or not."""
+    """Large messages are compressed even if the client does not accept it."""
 
     killed_by = "COMP-8"
 
@@ -115,12 +115,12 @@ class EncodingNotNamed(Mutant, _Compresses):
     killed_by = "COMP-11"
 
     def headers(self) -> Fields:
-        """The headers without it."""
+        """The headers without grpc-encoding."""
         return [(name, value) for name, value in super().headers() if name != b"grpc-encoding"]
 
 
 class CompressedResponseCutOff(Mutant, _Compresses):
-    """Compressed responses are cut off within their gzip."""
+    """Compressed responses are truncated within their gzip data."""
 
     killed_by = "COMP-11"
 
@@ -132,7 +132,7 @@ class CompressedResponseCutOff(Mutant, _Compresses):
 
 
 class DeflateForGzip(Mutant, _Compresses):
-    """Compressed responses are in deflate, as they say, but the client accepts gzip only."""
+    """Compressed responses are declared and sent in deflate, although the client only accepts gzip."""
 
     killed_by = "COMP-11"
 
@@ -148,29 +148,29 @@ class DeflateForGzip(Mutant, _Compresses):
 
 
 class CompressedResponseRepeated(Mutant, _Compresses):
-    """Every compressed response after the first is the first again."""
+    """Every compressed response after the first repeats the first."""
 
     killed_by = "COMP-11"
     first = b""
 
     def compressed(self, message: bytes) -> bytes:
-        """The message that was compressed first."""
+        """The first compressed message."""
         self.first = self.first or message
         return super().compressed(self.first)
 
 
 class LargeResponseIsCut(Mutant, Service):
-    """A response has a name of four mebibytes at most, and the RPC ends with OK."""
+    """A name in a response is cut at four mebibytes, and the RPC ends with OK."""
 
     killed_by = "SIZE-8"
 
     async def respond(self, call: Call, name: str, value: int) -> None:
-        """Send a response of which not too much is left."""
+        """Send a response with a truncated name."""
         await super().respond(call, name[:_MOST], value)
 
 
 class LargeResponseIsLost(Mutant, Call):
-    """A response of more than four mebibytes is not sent, and the RPC ends with OK."""
+    """A response of more than four mebibytes is not sent, but the RPC ends with OK."""
 
     killed_by = "SIZE-8"
 
@@ -181,7 +181,7 @@ class LargeResponseIsLost(Mutant, Call):
 
 
 class LargeResponseHangs(Mutant, Call):
-    """An RPC with a response of more than four mebibytes does not go on."""
+    """An RPC with a response of more than four mebibytes hangs."""
 
     killed_by = "SIZE-8"
 

@@ -1,4 +1,4 @@
-"""Mutants that send the blocks of a response in another number, order or frame than gRPC has them."""
+"""Mutants that send a response with the wrong number, order or type of frames."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ class TrailersWithoutEndStream(Mutant, AskedEnd):
     killed_by = "EOF-7"
 
     def send_wrong_end(self, stream: Stream, fields: Fields) -> None:
-        """The trailers, as if more were to come."""
+        """The trailers without END_STREAM."""
         self.send_block(stream, fields, end_stream=False)
 
 
 class EndStreamOnData(Mutant, AskedEnd):
-    """A response with messages ends with END_STREAM on an empty DATA frame in place of trailers."""
+    """A response with messages ends with END_STREAM on an empty DATA frame instead of trailers."""
 
     killed_by = "EOF-7"
 
     def send_wrong_end(self, stream: Stream, fields: Fields) -> None:
-        """An empty DATA frame, unless the trailers are all of the response."""
+        """An empty DATA frame, unless the response is trailers-only."""
         if fields[0][0] == b":status":
             self.send_block(stream, fields, end_stream=True)
         else:
             self.emit(Frame(Kind.DATA, END_STREAM, stream.id))
 
 
-class ResetInPlaceOfTrailers(Mutant, Stream):
-    """A response that ends with an error ends with RST_STREAM(INTERNAL_ERROR) in place of trailers."""
+class ResetInsteadOfTrailers(Mutant, Stream):
+    """A response that ends with an error ends with RST_STREAM(INTERNAL_ERROR) instead of trailers."""
 
     killed_by = "STAT-8"
 
     def end(self, trailers: Fields) -> None:
-        """The trailers of OK only."""
+        """The trailers if the status is OK, otherwise a reset."""
         if (b"grpc-status", b"0") in trailers:
             super().end(trailers)
         else:
@@ -52,7 +52,7 @@ class ResetInPlaceOfTrailers(Mutant, Stream):
 
 
 class DataBeforeHeaders(Mutant, Connection):
-    """The first message goes before the response headers."""
+    """The first message is sent before the response headers."""
 
     killed_by = "EOF-15"
 
@@ -61,14 +61,14 @@ class DataBeforeHeaders(Mutant, Connection):
         super().__init__(loop, sock, parts, service)
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
-        """Send the headers later, if a message is to come."""
+        """Delay the headers if a message follows."""
         if stream.call.initial:
             self.held[stream.id] = fields
         else:
             super().send_headers(stream, fields)
 
     def data_frame(self, stream: Stream, limit: int) -> Frame:
-        """The frame, before the headers if they are still to come."""
+        """The frame, before headers that are still to be sent."""
         frame = super().data_frame(stream, limit)
         fields = self.held.pop(stream.id, None)
         if fields is None:
@@ -78,7 +78,7 @@ class DataBeforeHeaders(Mutant, Connection):
         return Frame(Kind.DATA, 0, stream.id)
 
     def send_trailers(self, stream: Stream, fields: Fields) -> None:
-        """The trailers, after headers that no message came before."""
+        """The trailers, after headers if no message preceded."""
         late = self.held.pop(stream.id, None)
         if late is not None:
             super().send_headers(stream, late)
@@ -102,7 +102,7 @@ class SecondTrailers(Mutant, AskedEnd):
     killed_by = "EOF-6"
 
     def send_wrong_end(self, stream: Stream, fields: Fields) -> None:
-        """The trailers and the trailers."""
+        """The trailers, twice."""
         self.send_block(stream, fields, end_stream=True)
         self.send_block(stream, fields, end_stream=True)
 
@@ -113,34 +113,34 @@ class SecondHeaders(Mutant, Connection):
     killed_by = "EOF-15"
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
-        """The headers and the headers."""
+        """The headers, twice."""
         super().send_headers(stream, fields)
         if stream.call.initial:
             super().send_headers(stream, fields)
 
 
-class MessagesBehindTrailersOnly(Mutant, Connection):
+class MessagesAfterTrailersOnly(Mutant, Connection):
     """The response headers have END_STREAM, and messages follow them."""
 
     killed_by = "EOF-6"
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
-        """The headers, as if nothing were to come."""
+        """The headers with END_STREAM."""
         self.send_block(stream, fields, end_stream=bool(stream.call.initial))
 
 
 class ResetWithErrorAfterEarlyEnd(Mutant, Stream):
-    """An early end is followed by RST_STREAM(CANCEL) in place of NO_ERROR."""
+    """An early end is followed by RST_STREAM(CANCEL) instead of NO_ERROR."""
 
     killed_by = "PAIR-13"
 
     def reset(self, code: ErrorCode) -> None:
-        """Never without an error."""
+        """Reset with an error."""
         super().reset(ErrorCode.CANCEL if code is ErrorCode.NO_ERROR else code)
 
 
 class HeadersWithoutEnd(Mutant, AskedEnd):
-    """Trailers are cut into HEADERS and CONTINUATION of which none has END_HEADERS."""
+    """Trailers are split into HEADERS and CONTINUATION, none of which has END_HEADERS."""
 
     killed_by = "EOF-7"
 
@@ -150,10 +150,10 @@ class HeadersWithoutEnd(Mutant, AskedEnd):
 
 
 class Promises(Mutant, Connection):
-    """A List pushes another response, though no client of gRPC allows it."""
+    """A List sends PUSH_PROMISE, although gRPC clients disable push."""
 
     killed_by = "H2-21"
-    also = frozenset({"EOF-1", "META-9", "ORD-1"})  # Lists, after which the wire client ends the connection
+    also = frozenset({"EOF-1", "META-9", "ORD-1"})  # Lists end the wire client's connection
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
         """The headers, after a promise of another response."""
@@ -176,14 +176,14 @@ class EarlyEndWaitsForHalfClose(Mutant, Stream):
         return (b"grpc-status", b"0") in trailers
 
     def end(self, trailers: Fields) -> None:
-        """The trailers now, or after the half-close."""
+        """The trailers, now or after the half-close."""
         if self.remote_ended or not self.held(trailers):
             super().end(trailers)
         else:
             self._held = trailers
 
     def half_close(self) -> None:
-        """What was held can go now."""
+        """Send the held trailers."""
         super().half_close()
         if "_held" in vars(self):
             super().end(self._held)

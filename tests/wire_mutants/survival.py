@@ -1,4 +1,4 @@
-"""Mutants that do not survive strangers, silent or lost connections, or unusual paths, or keep others waiting."""
+"""Mutants that do not survive other protocols, silent or lost connections or unusual paths, or that block others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wire_servers.loop import Loop
 from wire_servers.parts import Parts
 from wire_servers.service import Service
 
-# Strangers --------------------------------------------------------------------------------------------------------
+# Other protocols --------------------------------------------------------------------------------------------------
 
 
 class ExitsOnTls(Mutant, Connection):
@@ -23,7 +23,7 @@ class ExitsOnTls(Mutant, Connection):
     killed_by = "ROBUST-1"
 
     def received(self, data: bytes) -> None:
-        """Read frames."""
+        """Read frames; exit on a TLS handshake."""
         if not self.settings_seen and data.startswith(b"\x16\x03"):
             os._exit(134)
         super().received(data)
@@ -33,22 +33,22 @@ class ExitsOnGarbageForPreface(Mutant, Connection):
     """The process exits on a client that does not begin with the preface."""
 
     killed_by = "ROBUST-1"
-    also = frozenset({"H2-2"})  # HTTP/1.1 does not either
+    also = frozenset({"H2-2"})  # neither does HTTP/1.1
 
     def fail(self, fault: ConnectionFault) -> None:
-        """Fail, and do not come back."""
+        """Fail, and exit."""
         if "no HTTP/2" in fault.reason:
             os._exit(134)
         super().fail(fault)
 
 
 class Http1HoldsUpAll(Mutant, Connection):
-    """The whole server waits for a client that posts in HTTP/1.1 until it leaves."""
+    """The whole server waits for a client that sends a POST in HTTP/1.1 until it leaves."""
 
     killed_by = "ROBUST-1"
 
     def received(self, data: bytes) -> None:
-        """Read frames, or all of the request."""
+        """Read frames, or a whole HTTP/1.1 request."""
         if not self.settings_seen and data.startswith(b"POST "):
             self._sock.setblocking(True)
             while self._sock.recv(65_536):
@@ -72,7 +72,7 @@ class WaitsForEachPreface(Mutant, Connection):
 
 
 class FewConnections(Mutant, Connection):
-    """There is room for forty connections; further ones are closed at once."""
+    """The server accepts forty connections; further ones are closed at once."""
 
     killed_by = "ROBUST-2"
     there: ClassVar[set[Connection]] = set()
@@ -96,20 +96,20 @@ class ExitsWhenLostInAFrame(Mutant, Connection):
     killed_by = "ROBUST-3"
 
     def _gone(self) -> None:
-        """Expect the connection to end between two frames, unless it was ended from here."""
+        """Exit if the connection ends within a frame, unless the server ended it."""
         if self.reader.take(1) and not self.closing:
             os._exit(134)
         super()._gone()
 
 
 class LostMessagesKeepTheirPlaces(Mutant, Connection):
-    """An RPC whose connection is lost in the middle of a message keeps one of five places, and none is left then."""
+    """An RPC whose connection is lost in the middle of a message keeps one of five places forever."""
 
     killed_by = "ROBUST-3"
     kept: ClassVar[list[Call]] = []
 
     def lost(self) -> None:
-        """End the RPCs, but those that are to read more."""
+        """End the RPCs, except those in the middle of a message."""
         self.kept.extend(one.call for one in self.streams.values() if one.call.envelopes.within())
         super().lost()
 
@@ -125,19 +125,19 @@ class ExitsWhenLostInABlock(Mutant, Connection):
     also = frozenset({"ROBUST-3"})  # one of its connections is lost there too
 
     def _gone(self) -> None:
-        """Expect the connection to end between two blocks, unless it was ended from here."""
+        """Exit if the connection ends within a header block, unless the server ended it."""
         if self._block and not self.closing:
             os._exit(134)
         super()._gone()
 
 
 class ExitsOnGoawayInABlock(Mutant, Connection):
-    """The process exits when a client says GOAWAY in the middle of a header block."""
+    """The process exits when a client sends GOAWAY in the middle of a header block."""
 
     killed_by = "ROBUST-15"
 
     def check_order(self, frame: Frame) -> None:
-        """Expect a client that leaves to end its block before."""
+        """Exit if a header block is incomplete."""
         if self._block and frame.kind == Kind.GOAWAY:
             os._exit(134)
         super().check_order(frame)
@@ -152,7 +152,7 @@ class ExitsOnNulInPath(Mutant, Call):
     killed_by = "ROBUST-16"
 
     def judge(self) -> None:
-        """Judge, and expect text."""
+        """Check the request; a NUL is fatal."""
         if b"\0" in self.request.path:
             os._exit(134)
         super().judge()
@@ -164,31 +164,31 @@ class ExitsOnLongPath(Mutant, Call):
     killed_by = "ROBUST-16"
 
     def judge(self) -> None:
-        """Judge, and expect a path that there is room for."""
+        """Check the request; a long path is fatal."""
         if len(self.request.path) > 16_384:
             os._exit(134)
         super().judge()
 
 
-class PathIsAFormat(Mutant, Call):
-    """The path of an unknown method is taken for a format, and the process ends over a percent sign in it."""
+class PathIsAFormatString(Mutant, Call):
+    """The path of an unknown method is used as a format string, and a percent sign in it ends the process."""
 
     killed_by = "ROBUST-16"
 
     def judge(self) -> None:
-        """Judge; what follows a percent sign is to be filled in."""
+        """Check the request, formatting its path."""
         if not self.stream.connection.service.knows(self.request.path):
             self.request = self.request._replace(path=self.request.path % ())
         super().judge()
 
 
 class PathMustBeUtf8(Mutant, Call):
-    """The process ends over a path that is no UTF-8."""
+    """A path that is not UTF-8 ends the process."""
 
     killed_by = "ROBUST-16"
     stress = True
 
     def judge(self) -> None:
-        """Judge a path that is text."""
+        """Check the request, decoding its path."""
         self.request = self.request._replace(path=self.request.path.decode("utf-8").encode())
         super().judge()

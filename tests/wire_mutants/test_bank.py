@@ -1,6 +1,6 @@
-"""The wire client's part of the suite is proved: each mutant is killed by its own requirement and by nothing unrelated.
+"""Proves the wire client's tests: each mutant is killed by its own requirement and by nothing unrelated.
 
-By default a mutant meets the tests of its own requirement and a few others; with GRPCSTREAM_TESTS_FULL=1 in the
+By default a mutant meets the tests of its own requirement and a few others. With GRPCSTREAM_TESTS_FULL=1 in the
 environment it meets the whole suite, which takes hours.
 """
 
@@ -28,7 +28,7 @@ def outcome_of(name: str, folder: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """The outcomes of the mutants that this session asks for."""
+    """The outcomes of the mutants that this session selects."""
     yield from side_by_side(request, tmp_path_factory, outcome_of)
 
 
@@ -39,8 +39,8 @@ def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Sta
     killed_by_its_own_requirement_only(MUTANTS[name], outcomes(name).result())
 
 
-def test_mutants_name_requirements_that_there_are() -> None:
-    """What a mutant names is registered, and it names nothing twice."""
+def test_mutants_name_registered_requirements() -> None:
+    """The ids that a mutant names are registered, and none is named twice."""
     for mutant in MUTANTS.values():
         assert mutant.killed_by in registry(), mutant
         assert mutant.also <= set(registry()), mutant

@@ -1,4 +1,4 @@
-"""Mutants that do not grant the client its windows again."""
+"""Mutants that do not replenish the client's windows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wire_servers.stream import Stream
 
 
 class StreamWindowNeverGranted(Mutant, Stream):
-    """The window of a stream is never granted again."""
+    """The window of a stream is never replenished."""
 
     killed_by = "FLOW-7"
 
@@ -18,7 +18,7 @@ class StreamWindowNeverGranted(Mutant, Stream):
 
 
 class ConnectionWindowNeverGranted(Mutant, Connection):
-    """The window of the connection is never granted again."""
+    """The window of the connection is never replenished."""
 
     killed_by = "FLOW-7"
 
@@ -27,12 +27,12 @@ class ConnectionWindowNeverGranted(Mutant, Connection):
 
 
 class CancelledBytesNotGranted(Mutant, Connection):
-    """What came on a stream that the client cancels is not granted again on the connection."""
+    """Bytes of a stream that the client cancels are not returned to the connection window."""
 
     killed_by = "CANCEL-14"
 
     def on_reset(self, frame: Frame) -> None:
-        """Withhold what came on the stream."""
+        """Withhold the bytes of the stream."""
         stream = self.streams.get(frame.stream_id)
         if stream is not None:
             self.consumed(-stream.received)
@@ -40,56 +40,56 @@ class CancelledBytesNotGranted(Mutant, Connection):
 
 
 class AbortedBytesNotGranted(Mutant, Connection):
-    """What came on a stream that the server ended early is not granted again on the connection."""
+    """Bytes of a stream that the server ended early are not returned to the connection window."""
 
     killed_by = "FLOW-8"
 
     def forget_reset(self, stream: Stream) -> None:
-        """Withhold what came on the stream."""
+        """Withhold the bytes of the stream."""
         self.consumed(-stream.received)
         super().forget_reset(stream)
 
 
 class LateBytesNotGranted(Mutant, Connection):
-    """What comes on a stream that the server has ended is not granted again on the connection."""
+    """Bytes that arrive after the server ended their stream are not returned to the connection window."""
 
     killed_by = "FLOW-8"
 
     def on_late_data(self, frame: Frame) -> None:
-        """Withhold it."""
+        """Withhold the bytes."""
         self.consumed(-len(frame.payload))
         super().on_late_data(frame)
 
 
 class LateBytesKillTheConnection(Mutant, Connection):
-    """What comes on a stream that the server has ended ends the connection."""
+    """DATA that arrives after the server ended its stream ends the connection."""
 
     killed_by = "PAIR-10"
 
     def on_late_data(self, frame: Frame) -> None:
-        """The connection ends, without GOAWAY."""
+        """End the connection, without GOAWAY."""
         self.lost()
         self.close()
 
 
 class PaddingNotGranted(Mutant, Connection):
-    """Padding is not granted again on the connection."""
+    """Padding is not returned to the connection window."""
 
     killed_by = "FLOW-9"
 
     def on_data(self, frame: Frame) -> None:
-        """Withhold it."""
+        """Withhold the padding."""
         super().on_data(frame)
         self.consumed(len(frame.content()) - len(frame.payload))
 
 
 class PaddingNotGrantedOnStreams(Mutant, Stream):
-    """Padding is not granted again on its stream."""
+    """Padding is not returned to the stream window."""
 
     killed_by = "FLOW-9"
 
     def receive(self, data: bytes, overhead: int) -> None:
-        """Withhold it."""
+        """Withhold the padding."""
         super().receive(data, overhead)
         if not self.remote_ended:
             self.consumed(-overhead)

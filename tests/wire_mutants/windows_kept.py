@@ -1,4 +1,4 @@
-"""Mutants that do not keep to the windows and the frame size of the client."""
+"""Mutants that do not respect the windows and the frame size of the client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wire_servers.stream import Stream
 
 
 class OverrunsStreamWindow(Mutant, Connection):
-    """The window of a stream is not looked at."""
+    """The window of a stream is not respected."""
 
     killed_by = "FLOW-1"
 
@@ -20,7 +20,7 @@ class OverrunsStreamWindow(Mutant, Connection):
 
 
 class OverrunsConnectionWindow(Mutant, Connection):
-    """The window of the connection is not looked at."""
+    """The window of the connection is not respected."""
 
     killed_by = "FLOW-3"
 
@@ -30,18 +30,18 @@ class OverrunsConnectionWindow(Mutant, Connection):
 
 
 class OverrunsByOneByte(Mutant, Connection):
-    """A window that is open at all is taken for a byte larger than it is."""
+    """An open window is treated as one byte larger than it is."""
 
     killed_by = "FLOW-2"
 
     def allowance(self, stream: Stream) -> int:
-        """A byte more than is allowed, except of a frame."""
+        """One byte more than allowed, except for a whole frame."""
         allowed = min(stream.send_window, self.send_window)
         return min(allowed + 1 if allowed > 0 else 0, self.client[Setting.MAX_FRAME_SIZE])
 
 
 class IgnoresInitialWindowSize(Mutant, Stream):
-    """Every stream begins with a window of 65 535 bytes, whatever the client's SETTINGS say."""
+    """Every stream begins with a window of 65,535 bytes, whatever the client's SETTINGS say."""
 
     killed_by = "FLOW-1"
 
@@ -51,67 +51,67 @@ class IgnoresInitialWindowSize(Mutant, Stream):
 
 
 class IgnoresSmallerInitialWindow(Mutant, Connection):
-    """A smaller INITIAL_WINDOW_SIZE does not count for open streams."""
+    """A smaller INITIAL_WINDOW_SIZE is not applied to open streams."""
 
     killed_by = "FLOW-4"
 
     def move_windows(self, change: int) -> None:
-        """Move windows up only."""
+        """Only increase windows."""
         super().move_windows(max(0, change))
 
 
 class IgnoresLargerInitialWindow(Mutant, Connection):
-    """A larger INITIAL_WINDOW_SIZE does not count for open streams."""
+    """A larger INITIAL_WINDOW_SIZE is not applied to open streams."""
 
     killed_by = "FLOW-5"
 
     def move_windows(self, change: int) -> None:
-        """Move windows down only."""
+        """Only decrease windows."""
         super().move_windows(min(0, change))
 
 
 class NegativeWindowIsZero(Mutant, Connection):
-    """A window that SETTINGS made negative is taken for 0."""
+    """A window that SETTINGS made negative is treated as 0."""
 
     killed_by = "FLOW-4"
 
     def move_windows(self, change: int) -> None:
-        """Move windows, but not below 0."""
+        """Adjust windows, but not below 0."""
         super().move_windows(change)
         for stream in self.streams.values():
             stream.send_window = max(0, stream.send_window)
 
 
 class SmallWindowIsShut(Mutant, Connection):
-    """Nothing is sent while a window has less than sixteen bytes."""
+    """Nothing is sent while a window has fewer than sixteen bytes."""
 
     killed_by = "FLOW-2"
     warned = True
 
     def allowance(self, stream: Stream) -> int:
-        """What is allowed, if it is worth it."""
+        """What is allowed, if it is at least sixteen bytes."""
         allowed = super().allowance(stream)
         return allowed if allowed >= 16 else 0
 
 
-class WaitsForRoomForAll(Mutant, Connection):
-    """A message is sent once the windows have room for all of it."""
+class WaitsForSpaceForAll(Mutant, Connection):
+    """A message is sent only once the windows have space for all of it."""
 
     killed_by = "EOF-16"
 
     def allowance(self, stream: Stream) -> int:
-        """What is allowed, if that is enough."""
+        """What is allowed, if the whole message fits."""
         left = len(stream.outbound[0]) - stream.offset if stream.outbound else 0
         return super().allowance(stream) if left <= min(stream.send_window, self.send_window) else 0
 
 
 class LargestWindowOverflows(Mutant, Connection):
-    """A window of 2^31-1 bytes is taken for a negative one."""
+    """A window of 2^31-1 bytes is treated as negative."""
 
     killed_by = "FLOW-17"
 
     def allowance(self, stream: Stream) -> int:
-        """What is allowed, in too few bits."""
+        """What is allowed, with an overflow at the maximum."""
         return 0 if max(stream.send_window, self.send_window) > 2**30 else super().allowance(stream)
 
 
@@ -126,18 +126,18 @@ class StalledStreamStallsOthers(Mutant, Connection):
         return 0 if any(one.outbound and one.send_window <= 0 for one in others) else super().allowance(stream)
 
     def widen_stream(self, stream: Stream, increment: int) -> None:
-        """Let the others go on as well."""
+        """End the wait, and let the others continue."""
         super().widen_stream(stream, increment)
         self.all_due()
 
 
 class StreamUpdateLost(Mutant, Connection):
-    """WINDOW_UPDATE for a stream that waits already is not noticed."""
+    """WINDOW_UPDATE for a stream that is already waiting is not noticed."""
 
     killed_by = "FLOW-1"
 
     def widen_stream(self, stream: Stream, increment: int) -> None:
-        """Count it, but do not go on."""
+        """Update the window, but do not resume."""
         stream.send_window += increment
 
 
@@ -147,25 +147,25 @@ class ConnectionUpdateLost(Mutant, Connection):
     killed_by = "FLOW-3"
 
     def widen(self, increment: int) -> None:
-        """Count it, but do not go on."""
+        """Update the window, but do not resume."""
         self.send_window += increment
 
 
 class FramesTooLarge(Mutant, Connection):
-    """DATA frames are a byte larger than the client takes, where windows allow."""
+    """DATA frames are one byte larger than the client accepts, where windows allow."""
 
     killed_by = "H2-23"
 
     def allowance(self, stream: Stream) -> int:
-        """What the windows allow, and a byte more than a frame."""
+        """What the windows allow, up to one byte more than a frame."""
         return min(stream.send_window, self.send_window, self.client[Setting.MAX_FRAME_SIZE] + 1)
 
 
 class HeaderFramesTooLarge(Mutant, Connection):
-    """HEADERS are never cut, however large the block is."""
+    """HEADERS are never split, however large the block is."""
 
     killed_by = "H2-23"
 
     def pieces(self, block: bytes) -> list[bytes]:
-        """All in one."""
+        """The whole block in one frame."""
         return [block]

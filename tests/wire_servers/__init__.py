@@ -1,1 +1,1 @@
-"""A correct StreamService on plain HTTP/2 frames, with no gRPC library, cut so that any single frame can be changed."""
+"""A correct StreamService on plain HTTP/2 frames, without a gRPC library, so that each frame can be changed."""

@@ -1,4 +1,4 @@
-"""Header blocks of the client: put together from HEADERS and CONTINUATION, and decoded."""
+"""Header blocks of the client: assembled from HEADERS and CONTINUATION, and decoded."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     import socket
 
 _LARGEST_BLOCK: Final = 262_144
-"""Bytes of one header block; more ends the connection."""
+"""Maximum bytes of one header block; more ends the connection."""
 _MOST_CONTINUATIONS: Final = 256
-"""CONTINUATION frames of one header block; more ends the connection."""
+"""Maximum CONTINUATION frames of one header block; more ends the connection."""
 _LARGEST_LIST: Final = 524_288
-"""Bytes of header fields, uncompressed; more ends the connection."""
+"""Maximum bytes of uncompressed header fields; more ends the connection."""
 
 
 class HeaderBlocks(Outgoing):
     """Reads header blocks.
 
     Attributes:
-        decoder: what knows the fields of earlier blocks.
+        decoder: the HPACK decoder, which remembers the fields of earlier blocks.
     """
 
     def __init__(self, loop: Loop, sock: socket.socket) -> None:
@@ -35,11 +35,11 @@ class HeaderBlocks(Outgoing):
         self._block: list[Frame] = []
 
     def on_headers(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Take a whole header block."""
+        """Handle a complete header block."""
         raise NotImplementedError
 
     def check_order(self, frame: Frame) -> None:
-        """Judge whether a frame may come now: nothing may stand within a header block (RFC 9113, section 6.10).
+        """Check whether a frame may come now: no other frame may interrupt a header block (RFC 9113, section 6.10).
 
         Raises:
             ConnectionFault: it may not.
@@ -63,16 +63,16 @@ class HeaderBlocks(Outgoing):
         self.on_headers(frames[0].stream_id, fields, end_stream=frames[0].has(END_STREAM))
 
     def check_id(self, stream_id: int) -> None:
-        """Judge whether a stream can be the client's: RFC 9113, section 5.1.1.
+        """Check whether the client may open a stream: RFC 9113, section 5.1.1.
 
         Raises:
-            ConnectionFault: it cannot.
+            ConnectionFault: it may not.
         """
         if stream_id % 2 == 0:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"HEADERS on stream {stream_id}")
 
     def decoded(self, block: bytes) -> Fields:
-        """The fields of a header block; what refers to earlier blocks is why none may be skipped."""
+        """Decode a header block; none may be skipped, because later blocks refer to earlier ones."""
         try:
             return [_pair(field) for field in self.decoder.decode(block, raw=True)]
         except hpack.HPACKError as error:

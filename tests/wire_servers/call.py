@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 ECHO_INITIAL: Final = b"x-grpc-test-echo-initial"
 ECHO_TRAILING: Final = b"x-grpc-test-echo-trailing-bin"
 LARGEST_METADATA: Final = 16_384
-"""Bytes of request metadata, as MAX_HEADER_LIST_SIZE counts them."""
+"""Maximum bytes of request metadata, as MAX_HEADER_LIST_SIZE counts them."""
 
 
 @types.coroutine
 def _pause() -> Generator[None, None, None]:
-    """Let others go on until something happens to this RPC."""
+    """Yield to other RPCs until something happens to this one."""
     yield
 
 
@@ -48,21 +48,21 @@ class Call:
     """An RPC, from its request headers to its status.
 
     Attributes:
-        stream: the stream beneath.
+        stream: the underlying stream.
         request: the request headers.
-        deadline: the timer of its deadline, if it has one.
-        headers_sent: whether the response headers went out.
+        deadline: the timer of its deadline, if any.
+        headers_sent: whether the response headers were sent.
         settled: whether its end is decided.
     """
 
     CONTENT_TYPE: ClassVar = b"application/grpc"
     HEADERS_AT_ONCE: ClassVar = False
-    """Whether response headers go out as soon as the RPC begins, in place of with the first message."""
+    """Whether response headers are sent as soon as the RPC begins, instead of with the first message."""
     TRAILERS_ONLY: ClassVar = True
-    """Whether an error before any message is one header block."""
+    """Whether an error before any message is trailers-only."""
     ENVELOPES: ClassVar[type[Envelopes]] = Envelopes
     COMPRESS: ClassVar = False
-    """Whether responses are compressed where the client accepts it."""
+    """Whether responses are compressed if the client accepts it."""
 
     def __init__(self, stream: Stream, request: Request) -> None:
         self.stream = stream
@@ -77,10 +77,10 @@ class Call:
         self._awake = False
         self._coroutine: Coroutine[None, None, None] | None = None
 
-    # Begin ----------------------------------------------------------------------------------------------------------
+    # Start ----------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Judge the request, and begin to serve it."""
+        """Check the request, and begin to serve it."""
         http_status = self.http_status()
         if http_status is not None:
             self.settled = True
@@ -101,18 +101,18 @@ class Call:
         self.wake()
 
     def http_status(self) -> bytes | None:
-        """The status of HTTP that a request gets which is not gRPC's, or None."""
+        """The HTTP status for a request that is not gRPC, or None."""
         if self.request.method != b"POST":
             return b"405"
         content_type = (self.request.first(b"content-type") or b"").partition(b";")[0].strip()
         return None if content_type in (b"application/grpc", b"application/grpc+proto") else b"415"
 
     def judge(self) -> None:
-        """Judge the headers of a gRPC request.
+        """Check the headers of a gRPC request.
 
         Raises:
             StatusFault: the RPC cannot be served.
-            MalformedError: a header is not what gRPC allows.
+            MalformedError: gRPC does not allow a header.
         """
         if size_of(self.request.fields) > LARGEST_METADATA:
             raise StatusFault(RESOURCE_EXHAUSTED, f"more than {LARGEST_METADATA} bytes of metadata")
@@ -146,10 +146,10 @@ class Call:
     # What the service does with it ----------------------------------------------------------------------------------
 
     async def receive(self) -> bytes | None:
-        """The next request message, or None after the half-close.
+        """Return the next request message, or None after the half-close.
 
         Raises:
-            StatusFault: the client sent something else than messages.
+            StatusFault: the client sent something other than messages.
         """
         while True:
             message = self.envelopes.next()
@@ -165,7 +165,7 @@ class Call:
                 await _pause()
 
     def check_end(self) -> None:
-        """Judge what is left after the half-close.
+        """Check what is left after the half-close.
 
         Raises:
             StatusFault: the client half-closed within a message.
@@ -174,22 +174,22 @@ class Call:
             raise StatusFault(INTERNAL, "the request stream ended within a message")
 
     async def send(self, message: bytes) -> None:
-        """Send a response message; waits while many are waiting to be sent."""
+        """Send a response message; wait while too many are queued."""
         self.send_headers()
         self.stream.write(self.enveloped(message))
         await self.room()
 
     async def room(self) -> None:
-        """Wait while many messages are waiting to be sent."""
+        """Wait while too many messages are queued."""
         while self.stream.full():
             await _pause()
 
     def enveloped(self, message: bytes) -> bytes:
-        """A message as it goes on the wire."""
+        """A message as it is sent on the wire."""
         return envelope(message, compressed=self.compresses())
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so long, or until the RPC is over."""
+        """Wait for some seconds, or until the RPC is over."""
         waiting = [True]
 
         def over() -> None:
@@ -209,16 +209,16 @@ class Call:
             await _pause()
 
     def mark(self, token: str) -> None:
-        """Remember a token if this RPC ends by the client's going away."""
+        """Remember a token if this RPC ends because the client goes away."""
         self._marks.append(token)
 
     def send_headers(self) -> None:
-        """Send the response headers, unless they are sent."""
+        """Send the response headers, unless they were sent."""
         if not self.headers_sent:
             self.headers_sent = True
             self.stream.connection.send_headers(self.stream, self.headers())
 
-    # What goes on the wire ------------------------------------------------------------------------------------------
+    # What is sent on the wire ---------------------------------------------------------------------------------------
 
     def headers(self) -> Fields:
         """The response headers."""
@@ -240,11 +240,11 @@ class Call:
         return [*fields, *self.trailing]
 
     def message(self, text: str) -> bytes:
-        """A status message as it goes on the wire."""
+        """A status message as it is sent on the wire."""
         return percent_encoded(text)
 
     def finish(self, code: int, message: str = "") -> None:
-        """End the RPC with a status, after everything that was sent before."""
+        """End the RPC with a status, after everything that was queued before."""
         self.settled = True
         trailers = self.trailers(code, message)
         if not self.headers_sent and (code == OK or self.initial or not self.TRAILERS_ONLY):
@@ -254,13 +254,13 @@ class Call:
     # What happens to it ---------------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """Something happened that it may wait for."""
+        """Something happened that the RPC may be waiting for."""
         if self._coroutine is not None and not self._awake:
             self._awake = True
             self.stream.connection.wake(self)
 
     def resume(self) -> None:
-        """Go on, up to the next wait or to the end."""
+        """Continue up to the next wait or the end."""
         self._awake = False
         if self._coroutine is None:
             return
@@ -274,25 +274,25 @@ class Call:
             self.finish(fault.code, fault.message)
 
     def tell(self) -> None:
-        """Take note that the client is gone, or the deadline has passed, before the RPC was settled."""
+        """Record that the client went away or the deadline passed before the RPC was settled."""
         if not self.settled:
             self.settled = True
             self.stream.connection.service.gone(self._marks)
 
     def stop(self) -> None:
-        """Serve no further."""
+        """Stop serving."""
         if self._coroutine is not None:
             self._coroutine.close()
             self._coroutine = None
 
     def gone(self) -> None:
-        """The client is gone."""
+        """The client went away."""
         self.tell()
         self.stop()
         self.disarm()
 
     def disarm(self) -> None:
-        """Forget the deadline."""
+        """Cancel the deadline."""
         if self.deadline is not None:
             self.deadline.cancel()
 
@@ -301,7 +301,7 @@ class Call:
         self.disarm()
 
     def expire(self) -> None:
-        """The deadline has passed: whole messages that wait are dropped, one that was sent in part forces a reset."""
+        """The deadline has passed: complete messages that wait are dropped; a partly sent one forces a reset."""
         self.tell()
         self.stop()
         if self.stream.discard():

@@ -1,4 +1,4 @@
-"""The receiving half of a connection: what each frame of the client does."""
+"""The receiving half of a connection: how it handles each frame of the client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wire_servers.service import Service
 
 _MOST_RESET: Final = 10_000
-"""Streams that were reset from here and are remembered for it."""
+"""Maximum number of streams that are remembered as reset by the server."""
 _DRAIN_PING: Final = b"draining"
 _DRAIN_PATIENCE: Final = 0.5
 """Seconds that a shutdown waits for the answer to its PING."""
@@ -45,13 +45,13 @@ class Connection(HeaderBlocks):
     """One client.
 
     Attributes:
-        parts: what the server is made of.
-        service: what answers.
-        receive_window: what the client may still send on this connection, in bytes of DATA.
-        receive_window_of_streams: what it may send on a new stream.
+        parts: the classes that the server consists of.
+        service: the service that answers.
+        receive_window: bytes of DATA that the client may still send on this connection.
+        receive_window_of_streams: bytes of DATA that the client may send on a new stream.
         highest: the stream that the client opened last.
-        last_taken: the last stream that is taken; those behind it are refused.
-        settings_seen: whether the client's first SETTINGS came.
+        last_taken: the last stream that is accepted; later ones are refused.
+        settings_seen: whether the client's first SETTINGS arrived.
     """
 
     SETTINGS: ClassVar[dict[int, int]] = {Setting.MAX_CONCURRENT_STREAMS: 1000, Setting.MAX_HEADER_LIST_SIZE: 16_384}
@@ -77,7 +77,7 @@ class Connection(HeaderBlocks):
     # Work -----------------------------------------------------------------------------------------------------------
 
     def wake(self, call: Call) -> None:
-        """Note that an RPC may go on."""
+        """Note that an RPC can continue."""
         self._awake.append(call)
 
     def busy(self) -> bool:
@@ -85,7 +85,7 @@ class Connection(HeaderBlocks):
         return bool(self._awake) or super().busy()
 
     def work(self) -> None:
-        """Let the RPCs go on, and send what they have."""
+        """Let the RPCs continue, and send what they have."""
         for _ in range(len(self._awake)):
             self._awake.popleft().resume()
         self.pump()
@@ -93,7 +93,7 @@ class Connection(HeaderBlocks):
             self.close()
 
     def lost(self) -> None:
-        """The client is gone, and so are its RPCs."""
+        """The client went away; end its RPCs."""
         for stream in list(self.streams.values()):
             stream.call.gone()
         self.streams.clear()
@@ -105,7 +105,7 @@ class Connection(HeaderBlocks):
         self.close()
 
     def drain(self) -> None:
-        """Take no new streams, and close when the present ones have ended: RFC 9113, section 6.8."""
+        """Refuse new streams, and close when the open ones have ended: RFC 9113, section 6.8."""
         if not self._draining:
             self._draining = True
             self.send_goaway(LARGEST_STREAM_ID, ErrorCode.NO_ERROR)
@@ -114,12 +114,12 @@ class Connection(HeaderBlocks):
             self.settle()
 
     def drained(self) -> None:
-        """Tell which stream is the last."""
+        """Announce the last accepted stream."""
         if self.open and self.last_taken == LARGEST_STREAM_ID:
             self.retire()
 
     def retire(self) -> None:
-        """Take no stream after the present ones."""
+        """Refuse streams after the open ones."""
         self._draining = True
         self.last_taken = self.highest
         self.send_goaway(self.last_taken, ErrorCode.NO_ERROR)
@@ -133,21 +133,21 @@ class Connection(HeaderBlocks):
             self.streams.pop(stream.id, None)
 
     def forget_reset(self, stream: Stream) -> None:
-        """Forget a stream that was reset from here: the client's frames may still be on their way."""
+        """Forget a stream that the server reset; frames of the client may still be in flight."""
         self.streams.pop(stream.id, None)
         self.note_reset(stream.id)
 
     def note_reset(self, stream_id: int) -> None:
-        """Remember a stream that was reset from here; the oldest are forgotten."""
+        """Remember a stream that the server reset; the oldest are forgotten."""
         self._reset[stream_id] = None
         if len(self._reset) > _MOST_RESET:
             del self._reset[next(iter(self._reset))]
 
     def stream(self, stream_id: int) -> Stream | None:
-        """A stream that is there, or None if it is closed.
+        """Return an existing stream, or None if it is closed.
 
         Raises:
-            ConnectionFault: the stream is idle, or is none of the client's: RFC 9113, section 5.1.
+            ConnectionFault: the stream is idle, or cannot be the client's: RFC 9113, section 5.1.
         """
         if stream_id > self.highest or stream_id % 2 == 0:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"a frame on idle stream {stream_id}")
@@ -166,7 +166,7 @@ class Connection(HeaderBlocks):
     # Frames ---------------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        """Read frames and do what they ask."""
+        """Read frames and handle them."""
         self.reader.feed(data)
         try:
             if self._preface:
@@ -179,13 +179,13 @@ class Connection(HeaderBlocks):
     def _read_preface(self) -> None:
         start = self.reader.take(len(self._preface))
         if not self._preface.startswith(start):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "this is no HTTP/2")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "not HTTP/2")
         self._preface = self._preface[len(start) :]
 
     def on_frame(self, frame: Frame) -> None:
-        """Do what a frame asks."""
+        """Handle a frame."""
         if not self.settings_seen and (frame.kind != Kind.SETTINGS or frame.has(ACK)):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is no SETTINGS")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
         self.settings_seen = True
         self.check_order(frame)
         try:
@@ -194,7 +194,7 @@ class Connection(HeaderBlocks):
             self.refuse(fault)
 
     def dispatch(self, frame: Frame) -> None:
-        """Pass a frame to what knows its type; an unknown one is ignored: RFC 9113, section 5.5."""
+        """Pass a frame to the handler of its type; ignore an unknown one: RFC 9113, section 5.5."""
         match frame.kind:
             case Kind.DATA:
                 self.on_data(frame)
@@ -218,10 +218,10 @@ class Connection(HeaderBlocks):
                 self.on_unknown(frame)
 
     def on_unknown(self, frame: Frame) -> None:
-        """Ignore a frame of a type that is not known."""
+        """Ignore a frame of unknown type."""
 
     def on_data(self, frame: Frame) -> None:
-        """DATA: it counts against the connection's window whatever becomes of it: RFC 9113, section 6.9."""
+        """DATA: it always counts against the connection's window: RFC 9113, section 6.9."""
         stream = self.stream(frame.stream_id)
         size = len(frame.payload)
         self.receive_window -= size
@@ -236,21 +236,21 @@ class Connection(HeaderBlocks):
         self.deliver(stream, frame, content)
 
     def check_open(self, stream: Stream) -> None:
-        """Judge whether DATA may come on a stream.
+        """Check whether DATA may come on a stream.
 
         Raises:
-            StreamFault: the client has ended it before.
+            StreamFault: the client has already ended it.
         """
         if stream.remote_ended:
             raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED)
 
     def on_late_data(self, frame: Frame) -> None:
-        """DATA on a closed stream: nothing if it was reset from here, else an error; its window is granted again."""
+        """DATA on a closed stream: an error unless the server reset it; its window is returned."""
         if frame.stream_id not in self._reset:
             raise StreamFault(frame.stream_id, ErrorCode.STREAM_CLOSED)
 
     def deliver(self, stream: Stream, frame: Frame, content: bytes) -> None:
-        """Pass on the content of DATA, and the half-close that it may carry."""
+        """Pass on the content of DATA, and its half-close if it has END_STREAM."""
         stream.receive(content, len(frame.payload) - len(content))
         if frame.has(END_STREAM):
             stream.half_close()
@@ -281,15 +281,15 @@ class Connection(HeaderBlocks):
         stream.call.begin()
 
     def too_many(self) -> bool:
-        """Whether no more streams are taken at present."""
+        """Whether new streams are refused at present."""
         return len(self.streams) >= self.SETTINGS[Setting.MAX_CONCURRENT_STREAMS]
 
     def on_request_without_data(self, stream: Stream) -> None:
-        """HEADERS with END_STREAM: the half-close comes with the request."""
+        """HEADERS with END_STREAM: the request half-closes at once."""
         stream.half_close()
 
     def on_request_trailers(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
-        """Trailers of a request: a half-close, and nothing in them matters."""
+        """Trailers of a request: a half-close; their fields are ignored."""
         if stream.remote_ended:
             raise StreamFault(stream.id, ErrorCode.STREAM_CLOSED)
         if not end_stream or any(name.startswith(b":") for name, _ in fields):
@@ -297,7 +297,7 @@ class Connection(HeaderBlocks):
         stream.half_close()
 
     def on_priority(self, frame: Frame) -> None:
-        """PRIORITY: checked, and of no effect."""
+        """PRIORITY: checked, without effect."""
         if not frame.stream_id:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
         if len(frame.payload) != 5:
@@ -314,7 +314,7 @@ class Connection(HeaderBlocks):
             self.forget_closed(stream)
 
     def on_settings(self, frame: Frame) -> None:
-        """SETTINGS: they count from now on, and are acknowledged at once."""
+        """SETTINGS: applied and acknowledged at once."""
         if frame.stream_id:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"SETTINGS on stream {frame.stream_id}")
         if frame.has(ACK):
@@ -325,7 +325,7 @@ class Connection(HeaderBlocks):
         self.send_settings_ack()
 
     def on_settings_ack(self, frame: Frame) -> None:
-        """The client has our settings: its new streams begin with our window, and the present ones move with it."""
+        """The client has applied our settings: its new streams begin with our window, and open ones are adjusted."""
         if frame.payload:
             raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with a payload")
         window = self.SETTINGS.get(Setting.INITIAL_WINDOW_SIZE, DEFAULT_WINDOW)
@@ -345,7 +345,7 @@ class Connection(HeaderBlocks):
             self.drained()
 
     def on_goaway(self, frame: Frame) -> None:
-        """GOAWAY: it is about streams of ours, of which there are none."""
+        """GOAWAY: it refers to streams of the server, of which there are none."""
         if frame.stream_id:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"GOAWAY on stream {frame.stream_id}")
         if len(frame.payload) < 8:
@@ -370,9 +370,9 @@ class Connection(HeaderBlocks):
     # Windows that this side grants ------------------------------------------------------------------------------------
 
     def consumed(self, count: int) -> None:
-        """Grant the client window on the connection again, once it is worth a frame.
+        """Replenish the connection window once it is worth a frame.
 
-        The connection's window does not wait for the RPCs, so that one which does not read never holds up the others.
+        The connection's window does not wait for the RPCs, so one that does not read never blocks the others.
         """
         self._consumed += count
         if self._consumed >= DEFAULT_WINDOW // 2:
@@ -381,5 +381,5 @@ class Connection(HeaderBlocks):
             self._consumed = 0
 
     def worth_granting(self) -> int:
-        """How many bytes of a stream's window are worth a frame."""
+        """The number of bytes from which a stream's window is replenished."""
         return self.receive_window_of_streams // 2

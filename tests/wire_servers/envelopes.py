@@ -8,7 +8,7 @@ import zlib
 from typing import Final
 
 RECEIVE_LIMIT: Final = 4 * 1024 * 1024
-"""Bytes that a request message may have."""
+"""Maximum bytes of a request message."""
 
 OK: Final = 0
 INVALID_ARGUMENT: Final = 3
@@ -34,10 +34,10 @@ def envelope(message: bytes, *, compressed: bool = False) -> bytes:
 
 
 class Envelopes:
-    """Cuts the request bytes of one RPC into messages.
+    """Splits the request bytes of one RPC into messages.
 
     Attributes:
-        encoding: the value of grpc-encoding, b"identity" if there was none.
+        encoding: the value of grpc-encoding, b"identity" if absent.
     """
 
     def __init__(self, encoding: bytes) -> None:
@@ -49,10 +49,10 @@ class Envelopes:
         self._received += data
 
     def next(self) -> bytes | None:
-        """The next message, or None until more is received.
+        """Return the next message, or None until more is received.
 
         Raises:
-            StatusFault: the message is too large, or is not what its flag says.
+            StatusFault: the message is too large, or does not match its flag.
         """
         if len(self._received) < 5:
             return None
@@ -65,10 +65,10 @@ class Envelopes:
         return inflated(body) if flag else body
 
     def check(self, flag: int, length: int) -> None:
-        """Judge a prefix.
+        """Check a prefix.
 
         Raises:
-            StatusFault: it cannot begin a message.
+            StatusFault: no message can begin with it.
         """
         if flag > 1:
             raise StatusFault(INTERNAL, f"compressed flag {flag}")
@@ -85,10 +85,10 @@ class Envelopes:
 
 
 def inflated(body: bytes) -> bytes:
-    """A gzip-compressed message, never more than the limit in memory.
+    """Decompress a gzip message, with never more than the limit in memory.
 
     Raises:
-        StatusFault: it is no gzip, is cut off, or is too large.
+        StatusFault: it is not gzip, is truncated, or is too large.
     """
     inflater = zlib.decompressobj(wbits=31)
     try:
@@ -98,5 +98,5 @@ def inflated(body: bytes) -> bytes:
     if len(message) > RECEIVE_LIMIT:
         raise StatusFault(RESOURCE_EXHAUSTED, f"a message is larger than {RECEIVE_LIMIT} bytes")
     if not inflater.eof or inflater.unused_data:
-        raise StatusFault(INTERNAL, "gzip: the message is cut off or has a tail")
+        raise StatusFault(INTERNAL, "gzip: the message is truncated or has trailing bytes")
     return message

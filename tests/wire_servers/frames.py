@@ -65,7 +65,7 @@ class Setting(IntEnum):
 
 
 class ConnectionFault(Exception):
-    """Raised when the peer breaks the protocol so that the connection must end: RFC 9113, section 5.4.1."""
+    """Raised when the peer violates the protocol and the connection must end: RFC 9113, section 5.4.1."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(code, reason)
@@ -74,7 +74,7 @@ class ConnectionFault(Exception):
 
 
 class StreamFault(Exception):
-    """Raised when the peer breaks the protocol so that one stream must end: RFC 9113, section 5.4.2."""
+    """Raised when the peer violates the protocol and one stream must end: RFC 9113, section 5.4.2."""
 
     def __init__(self, stream_id: int, code: ErrorCode) -> None:
         super().__init__(stream_id, code)
@@ -104,7 +104,7 @@ class Frame(NamedTuple):
         """The payload of DATA or HEADERS without padding and priority.
 
         Raises:
-            ConnectionFault: there is more padding than payload, or no place for what the flags announce.
+            ConnectionFault: there is more padding than payload, or no space for what the flags announce.
         """
         start, end = 0, len(self.payload)
         if self.has(PADDED):
@@ -119,10 +119,10 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Cuts received bytes into frames.
+    """Splits received bytes into frames.
 
     Attributes:
-        largest: bytes that the payload of a frame may have.
+        largest: maximum payload size of a frame, in bytes.
     """
 
     def __init__(self, largest: int = DEFAULT_FRAME_SIZE) -> None:
@@ -137,13 +137,13 @@ class FrameReader:
         self._received += data
 
     def take(self, count: int) -> bytes:
-        """The next bytes, up to so many, taken out."""
+        """Remove and return up to a number of bytes."""
         taken = bytes(self._received[self._at : self._at + count])
         self._at += len(taken)
         return taken
 
     def next(self) -> Frame | None:
-        """The next frame, or None until more is received.
+        """Return the next frame, or None until more is received.
 
         Raises:
             ConnectionFault: the frame is larger than this side allows.
@@ -169,7 +169,7 @@ def settings_of(payload: bytes) -> list[tuple[int, int]]:
     """The settings in the payload of SETTINGS, in order.
 
     Raises:
-        ConnectionFault: its length is no multiple of six, or a value is not allowed (RFC 9113, section 6.5.2).
+        ConnectionFault: its length is not a multiple of six, or a value is invalid (RFC 9113, section 6.5.2).
     """
     if len(payload) % 6:
         raise ConnectionFault(ErrorCode.FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")

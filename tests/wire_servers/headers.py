@@ -22,7 +22,7 @@ _SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, 
 
 
 class MalformedError(Exception):
-    """Raised when fields are not what RFC 9113 or gRPC allow."""
+    """Raised when RFC 9113 or gRPC does not allow fields."""
 
 
 class Request(NamedTuple):
@@ -38,10 +38,10 @@ class Request(NamedTuple):
 
 
 def request_of(fields: Iterable[Field]) -> Request:
-    """Take a request's fields apart.
+    """Parse a request's fields.
 
     Raises:
-        MalformedError: the request is malformed in the sense of RFC 9113, section 8.1.1.
+        MalformedError: the request is malformed as defined by RFC 9113, section 8.1.1.
     """
     pseudo: dict[bytes, bytes] = {}
     regular: Fields = []
@@ -64,7 +64,7 @@ def request_of(fields: Iterable[Field]) -> Request:
 
 
 def regular_value(name: bytes, value: bytes) -> bytes:
-    """The value of a regular field; whitespace around it is forgiven and stripped, as gRPC allows.
+    """The value of a regular field, with surrounding whitespace stripped, as gRPC allows.
 
     Raises:
         MalformedError: the field makes its message malformed.
@@ -85,7 +85,7 @@ def seconds_of(timeout: bytes) -> float:
     """The seconds that a grpc-timeout stands for.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: it is malformed.
     """
     found = _TIMEOUT.fullmatch(timeout)
     if found is None:
@@ -94,7 +94,7 @@ def seconds_of(timeout: bytes) -> float:
 
 
 def percent_encoded(text: str) -> bytes:
-    """A status message as grpc-message carries it; spaces at its ends, which a field cannot have, are escaped too."""
+    """A status message in grpc-message encoding, with leading and trailing spaces escaped, which no field can have."""
     encoded = bytearray()
     raw = text.encode("utf-8", "replace")
     for index, byte in enumerate(raw):
@@ -105,7 +105,7 @@ def percent_encoded(text: str) -> bytes:
 
 
 def shortened(encoded: bytes, length: int) -> bytes:
-    """A percent-encoded text cut to a length in bytes, not within an escape or a character."""
+    """A percent-encoded text cut to a length in bytes, but not within an escape or a character."""
     cut = encoded[: max(0, length)]
     cut = cut[: len(cut) - 2] + cut[len(cut) - 2 :].split(b"%")[0]
     text = re.sub(rb"%([0-9A-F]{2})", lambda found: bytes((int(found[1], 16),)), cut)
@@ -116,7 +116,7 @@ def binary_values(value: bytes) -> list[bytes]:
     """The values of a -bin field, comma-joined or not, padded or not.
 
     Raises:
-        MalformedError: it is no base64.
+        MalformedError: it is not base64.
     """
     try:
         return [base64.b64decode(one + b"=" * (-len(one) % 4), validate=True) for one in _split(value)]
@@ -129,5 +129,5 @@ def _split(value: bytes) -> list[bytes]:
 
 
 def binary_field(name: bytes, value: bytes) -> Field:
-    """A -bin field, un-padded as PROTOCOL-HTTP2.md asks."""
+    """A -bin field without padding, as PROTOCOL-HTTP2.md asks."""
     return name, base64.b64encode(value).rstrip(b"=")

@@ -1,4 +1,4 @@
-"""A socket that never blocks: what arrives is passed on, what is to be sent waits until the socket takes it."""
+"""A non-blocking socket: received bytes are passed on; bytes to send wait until the socket accepts them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final
 from wire_servers.loop import READ, WRITE, Loop
 
 _CHUNK: Final = 65_536
-"""Bytes that are read from a socket at once."""
+"""Maximum bytes of one read."""
 _FULL: Final = 1_048_576
-"""Bytes that may wait to be sent; beyond them nothing is read: a peer that only sends cannot fill the memory."""
+"""Maximum bytes that wait to be sent. Beyond them nothing is read, so a peer that only sends cannot fill the memory."""
 _LINGER: Final = 1.0
-"""Seconds for which a socket is read on after the last byte was sent: unread bytes would make the kernel discard it."""
+"""Seconds for which a socket is still read after the last byte was sent; unread bytes make the kernel discard it."""
 
 
 class Link:
     """One accepted connection.
 
     Attributes:
-        loop: what waits for the socket.
-        buffer: bytes that the socket has not taken yet.
-        open: whether the socket is still there.
-        closing: whether nothing is to be sent any more after `buffer`.
+        loop: the loop that waits for the socket.
+        buffer: bytes that the socket has not accepted yet.
+        open: whether the socket is open.
+        closing: whether nothing may be sent after `buffer`.
     """
 
     def __init__(self, loop: Loop, sock: socket.socket) -> None:
@@ -37,15 +37,15 @@ class Link:
         self._shut = False
 
     def received(self, data: bytes) -> None:
-        """Take bytes that arrived."""
+        """Handle received bytes."""
         raise NotImplementedError
 
     def lost(self) -> None:
-        """Take note that the peer is gone."""
+        """Handle the loss of the connection."""
         raise NotImplementedError
 
     def busy(self) -> bool:
-        """Whether there is more to do as soon as the socket takes bytes."""
+        """Whether there is more to do once the socket accepts bytes."""
         return False
 
     def work(self) -> None:
@@ -53,7 +53,7 @@ class Link:
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Send what there is to send; must be called after everything that happens."""
+        """Send what is queued; must be called after every event."""
         if not self.open:
             return
         if not self.closing:
@@ -63,7 +63,7 @@ class Link:
             self._watch()
 
     def close(self) -> None:
-        """Send nothing but what waits already, then close."""
+        """Send what is already buffered, then close."""
         if not self.closing:
             self.closing = True
             self.loop.after(_LINGER, self.drop)
@@ -107,7 +107,7 @@ class Link:
         except BlockingIOError:
             return
         except OSError:
-            pass  # reset by the peer: nothing more is there to be read, as after its last byte
+            pass  # reset by the peer: as after its last byte, nothing more can be read
         if not data:
             self._gone()
         elif not self.closing:

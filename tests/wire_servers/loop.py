@@ -1,4 +1,4 @@
-"""One thread that waits for sockets and for points in time."""
+"""One thread that waits for sockets and timers."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ WRITE: Final = selectors.EVENT_WRITE
 
 
 class Timer:
-    """Something to do at a point in time, unless it is cancelled before."""
+    """An action at a point in time, unless it is cancelled before."""
 
     def __init__(self, due: float, action: Callable[[], None]) -> None:
         self.due = due
         self._action: Callable[[], None] | None = action
 
     def cancel(self) -> None:
-        """Do not do it."""
+        """Cancel the action."""
         self._action = None
 
     def fire(self) -> None:
-        """Do it, once."""
+        """Run the action, once."""
         action, self._action = self._action, None
         if action is not None:
             action()
 
 
 class Loop:
-    """Calls back what waits for a socket or for a point in time; everything happens in the thread that runs it."""
+    """Runs callbacks when a socket is ready or a timer expires, all in the thread that runs the loop."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -42,7 +42,7 @@ class Loop:
         self._running = True
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
-        """Call ``ready`` with the events that a socket is ready for; without events it is not watched any more."""
+        """Call ``ready`` with the events that a socket is ready for; no events stop watching it."""
         known = sock in self._selector.get_map()
         if not events:
             if known:
@@ -53,7 +53,7 @@ class Loop:
             self._selector.register(sock, events, ready)
 
     def after(self, seconds: float, action: Callable[[], None]) -> Timer:
-        """Do something so many seconds from now."""
+        """Run an action after some seconds."""
         timer = Timer(time.monotonic() + seconds, action)
         heapq.heappush(self._timers, (timer.due, next(self._number), timer))
         return timer
@@ -63,7 +63,7 @@ class Loop:
         self._running = False
 
     def run(self) -> None:
-        """Wait and call back until `stop`."""
+        """Wait and run callbacks until `stop`."""
         while self._running:
             for key, events in self._selector.select(self._patience()):
                 key.data(events)
@@ -72,5 +72,5 @@ class Loop:
         self._selector.close()
 
     def _patience(self) -> float | None:
-        """How many seconds may pass before something is due; an hour at most, more than that overflows select."""
+        """Seconds until a timer expires; at most an hour, because more can overflow select."""
         return max(0.0, min(3600.0, self._timers[0][0] - time.monotonic())) if self._timers else None

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wire_servers.stream import Stream
 
 _ENOUGH: Final = 262_144
-"""Bytes that may wait for the socket before no more DATA is made."""
+"""Bytes that may wait for the socket before no more DATA is produced."""
 
 
 class Outgoing(Link):
@@ -41,12 +41,12 @@ class Outgoing(Link):
 
     Attributes:
         streams: the streams that are not closed, by id.
-        send_window: what the client still takes on this connection, in bytes of DATA.
+        send_window: bytes of DATA that the client still accepts on this connection.
         client: the client's settings.
     """
 
     TABLE_SIZE: ClassVar = 4096
-    """Bytes of the header table that are used at most, whatever the client allows."""
+    """Maximum bytes of the HPACK dynamic table, whatever the client allows."""
 
     def __init__(self, loop: Loop, sock: socket.socket) -> None:
         super().__init__(loop, sock)
@@ -83,15 +83,15 @@ class Outgoing(Link):
         self.emit(Frame(Kind.GOAWAY, 0, 0, struct.pack(">II", last, code) + reason.encode()))
 
     def send_window_update(self, stream_id: int, increment: int) -> None:
-        """Grant the client window."""
+        """Replenish the client's window."""
         self.emit(Frame(Kind.WINDOW_UPDATE, 0, stream_id, struct.pack(">I", increment)))
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
-        """Send what begins a response."""
+        """Send the headers of a response."""
         self.send_block(stream, fields, end_stream=False)
 
     def send_trailers(self, stream: Stream, fields: Fields) -> None:
-        """Send what ends a response; with ":status" among the fields it is all of it."""
+        """Send the trailers of a response; with ":status" among the fields it is trailers-only."""
         self.send_block(stream, fields, end_stream=True)
 
     def send_block(self, stream: Stream, fields: Fields, *, end_stream: bool) -> None:
@@ -103,14 +103,14 @@ class Outgoing(Link):
             self.emit(Frame(Kind.CONTINUATION if index else Kind.HEADERS, flags, stream.id, piece))
 
     def pieces(self, block: bytes) -> list[bytes]:
-        """A header block, cut for its frames."""
+        """A header block, split for its frames."""
         size = self.client[Setting.MAX_FRAME_SIZE]
         return [block[start : start + size] for start in range(0, len(block), size)] or [b""]
 
     def fitting(self, fields: Fields) -> Fields:
-        """Trailers whose grpc-message is so short that the client takes them, if that is enough.
+        """Trailers with grpc-message shortened so that the client accepts them, if that is enough.
 
-        MAX_HEADER_LIST_SIZE is advisory (RFC 9113, section 6.5.2): what cannot be made to fit is sent as it is.
+        MAX_HEADER_LIST_SIZE is advisory (RFC 9113, section 6.5.2): what cannot be made to fit is sent unchanged.
         """
         most = self.client.get(Setting.MAX_HEADER_LIST_SIZE)
         if most is None or size_of(fields) <= most:
@@ -137,11 +137,11 @@ class Outgoing(Link):
             self.due(stream)
 
     def busy(self) -> bool:
-        """Whether a stream is still to be looked at."""
+        """Whether a stream still has to be visited."""
         return bool(self._due)
 
     def pump(self) -> None:
-        """Send what the streams have and the windows allow, a frame of each in turn."""
+        """Send what the streams have and the windows allow, one frame of each in turn."""
         while self._due and len(self.buffer) < _ENOUGH:
             stream = self._due.popleft()
             stream.queued = False
@@ -149,7 +149,7 @@ class Outgoing(Link):
                 self.due(stream)
 
     def send_some(self, stream: Stream) -> bool:
-        """Send a frame of a stream, and tell whether it may have another."""
+        """Send a frame of a stream, and return whether it may have another."""
         if not stream.outbound:
             stream.send_end()
             return False
@@ -165,24 +165,24 @@ class Outgoing(Link):
         return True
 
     def allowance(self, stream: Stream) -> int:
-        """How many bytes of DATA may be sent on a stream at once."""
+        """Bytes of DATA that may be sent on a stream at once."""
         return min(stream.send_window, self.send_window, self.client[Setting.MAX_FRAME_SIZE])
 
     def data_frame(self, stream: Stream, limit: int) -> Frame:
-        """The next DATA frame of a stream, of so many bytes at most."""
+        """The next DATA frame of a stream, with at most ``limit`` bytes."""
         return Frame(Kind.DATA, 0, stream.id, stream.cut(limit))
 
     def length_on_window(self, frame: Frame) -> int:
-        """What a DATA frame takes from the windows: all of its payload, padding and all."""
+        """What a DATA frame takes from the windows: its whole payload, padding included."""
         return len(frame.payload)
 
     # What the client grants ---------------------------------------------------------------------------------------
 
     def widen(self, increment: int) -> None:
-        """The client grants window on the connection.
+        """The client enlarges the connection window.
 
         Raises:
-            ConnectionFault: it is more than a window can hold.
+            ConnectionFault: the window exceeds its maximum.
         """
         self.send_window += increment
         if self.send_window > LARGEST_WINDOW:
@@ -190,10 +190,10 @@ class Outgoing(Link):
         self.all_due()
 
     def widen_stream(self, stream: Stream, increment: int) -> None:
-        """The client grants window on a stream.
+        """The client enlarges the window of a stream.
 
         Raises:
-            StreamFault: it is more than a window can hold.
+            StreamFault: the window exceeds its maximum.
         """
         stream.send_window += increment
         if stream.send_window > LARGEST_WINDOW:
@@ -201,26 +201,26 @@ class Outgoing(Link):
         self.due(stream)
 
     def apply_setting(self, key: int, value: int) -> None:
-        """Make a setting of the client's count from now on; an unknown one is ignored.
+        """Apply a setting of the client; ignore an unknown one.
 
         Raises:
-            ConnectionFault: a stream's window overflows by it.
+            ConnectionFault: a stream's window overflows.
         """
         if key == Setting.INITIAL_WINDOW_SIZE:
             self.move_windows(value - self.client[Setting.INITIAL_WINDOW_SIZE])
         elif key == Setting.HEADER_TABLE_SIZE:
             size = min(value, self.TABLE_SIZE)
-            # Told the same size twice, hpack forgets to announce the change of the first time.
+            # If the same size is set twice, hpack forgets to announce the first change.
             if size != self.encoder.header_table_size:
                 self.encoder.header_table_size = size
         if key in set(Setting):
             self.client[Setting(key)] = value
 
     def move_windows(self, change: int) -> None:
-        """Change the windows of all streams: RFC 9113, section 6.9.2.
+        """Adjust the windows of all streams: RFC 9113, section 6.9.2.
 
         Raises:
-            ConnectionFault: one of them overflows by it.
+            ConnectionFault: one of them overflows.
         """
         for stream in self.streams.values():
             stream.send_window += change

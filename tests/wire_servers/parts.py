@@ -1,4 +1,4 @@
-"""What a server is made of: any part can be replaced by one that behaves in another way."""
+"""The classes of a server, each of which can be replaced by one with other behaviour."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Parts:
 
 
 def with_part(part: type[object]) -> Parts:
-    """A server of which one part is another.
+    """A server with one part replaced.
 
     Raises:
-        TypeError: the class is none of the parts.
+        TypeError: the class does not derive from any part.
     """
     if issubclass(part, Connection):
         return Parts(connection=part)
@@ -34,4 +34,4 @@ def with_part(part: type[object]) -> Parts:
         return Parts(call=part)
     if issubclass(part, Service):
         return Parts(service=part)
-    raise TypeError(f"{part.__name__} is no part of a server")
+    raise TypeError(f"{part.__name__} is not a part of a server")

@@ -15,10 +15,10 @@ def main() -> None:
     from wire_servers.variants import VARIANTS
 
     parser = argparse.ArgumentParser(description="Serve the StreamService on plain HTTP/2 frames.")
-    parser.add_argument("--port", type=int, required=True, help="Port on 127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="Port of 127.0.0.1 to listen on")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--variant", choices=VARIANTS, help="Be correct in another way")
-    which.add_argument("--mutant", metavar="NAME", help="Be broken in one way")
+    which.add_argument("--variant", choices=VARIANTS, help="Correct server with another choice")
+    which.add_argument("--mutant", metavar="NAME", help="Server that is broken in one way")
     options = parser.parse_args()
     parts = Parts()
     if options.variant is not None:
@@ -27,7 +27,7 @@ def main() -> None:
         from wire_mutants.bank import MUTANTS
 
         if options.mutant not in MUTANTS:
-            parser.error(f"argument --mutant: {options.mutant!r} is none of {', '.join(MUTANTS)}")
+            parser.error(f"argument --mutant: unknown mutant {options.mutant!r}; choose from {', '.join(MUTANTS)}")
         parts = with_part(MUTANTS[options.mutant])
     Server(options.port, parts).run()
 

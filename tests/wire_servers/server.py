@@ -1,4 +1,4 @@
-"""Listens on loopback, and ends when it is told to."""
+"""Listens on loopback, and shuts down gracefully on SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wire_servers.parts import Parts
 _GRACE: Final = 1.5
 """Seconds that RPCs in flight have after SIGTERM."""
 _POLL: Final = 0.05
-"""Seconds between two looks whether all of them have ended."""
+"""Seconds between checks whether all of them have ended."""
 
 
 class Server:
@@ -29,7 +29,7 @@ class Server:
         self._listener.setblocking(False)
 
     def run(self) -> None:
-        """Serve until SIGTERM, then let the RPCs in flight end, up to the grace."""
+        """Serve until SIGTERM, then let the RPCs in flight end within the grace period."""
         wake, woken = socket.socketpair()
         wake.setblocking(False)
         signal.set_wakeup_fd(wake.fileno())
@@ -40,7 +40,7 @@ class Server:
         self._loop.run()
 
     def _ignored(self, number: int, frame: types.FrameType | None) -> None:
-        """The signal has done its work by then: it made the loop's socket readable."""
+        """Do nothing: the signal has already made the loop's socket readable."""
 
     def _accept(self, _events: int) -> None:
         try:

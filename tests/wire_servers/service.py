@@ -29,7 +29,7 @@ class Service:
         self._gone: dict[str, None] = {}
 
     def methods(self) -> dict[bytes, Callable[[Call], Awaitable[None]]]:
-        """What serves each path."""
+        """The method of each path."""
         return {
             b"/proto.StreamService/List": self.list,
             b"/proto.StreamService/Record": self.record,
@@ -37,7 +37,7 @@ class Service:
         }
 
     def knows(self, path: bytes) -> bool:
-        """Whether there is a method of that path."""
+        """Whether the path is that of a method."""
         return path in self.methods()
 
     async def serve(self, call: Call) -> None:
@@ -54,7 +54,7 @@ class Service:
     # The methods ----------------------------------------------------------------------------------------------------
 
     async def list(self, call: Call) -> None:
-        """One request, responses that count up from its value."""
+        """One request; responses that count up from its value."""
         message = await call.receive()
         if message is None:
             raise StatusFault(UNIMPLEMENTED, "List takes exactly one request, and there was none")
@@ -140,7 +140,7 @@ class Service:
         """The point in a request.
 
         Raises:
-            StatusFault: the message is no request, or has no point.
+            StatusFault: the message cannot be decoded, or has no point.
         """
         try:
             request = StreamRequest.FromString(message)
@@ -154,7 +154,7 @@ class Service:
         """The directive in a point.
 
         Raises:
-            StatusFault: it is a bad one.
+            StatusFault: it is malformed.
         """
         try:
             return parse(point.name, point.value)
@@ -167,6 +167,6 @@ class Service:
             await self.respond(call, name, base + number)
 
     async def respond(self, call: Call, name: str, value: int) -> None:
-        """Send a response; its value wraps at 2^31."""
+        """Send a response; its value wraps around at 2^31."""
         wrapped = (value + 2**31) % 2**32 - 2**31
         await call.send(StreamResponse(pt=StreamPoint(name=name, value=wrapped)).SerializeToString())

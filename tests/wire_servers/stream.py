@@ -1,4 +1,4 @@
-"""One HTTP/2 stream: what waits to be read, what waits to be sent, and which side has ended."""
+"""One HTTP/2 stream: bytes to be read, messages to be sent, and which side has ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wire_servers.connection import Connection
 
 _ENOUGH: Final = 65_536
-"""Bytes that may wait to be sent on a stream before its RPC is held back."""
+"""Bytes that may wait to be sent on a stream before its RPC must wait."""
 
 
 class Stream:
@@ -22,14 +22,14 @@ class Stream:
     Attributes:
         inbound: request bytes that wait to be read.
         outbound: messages that wait to be sent, each with its prefix.
-        offset: how much of the first of them was sent.
-        send_window: what the client still takes on this stream, in bytes of DATA.
-        receive_window: what the client may still send.
+        offset: bytes of the first message that were already sent.
+        send_window: bytes of DATA that the client still accepts on this stream.
+        receive_window: bytes of DATA that the client may still send.
         remote_ended: whether the client has half-closed.
         local_ended: whether the response has ended.
         received: bytes of DATA so far, without padding.
-        frames: DATA frames so far that were not empty.
-        queued: whether the connection is going to look at it.
+        frames: non-empty DATA frames so far.
+        queued: whether the connection is going to visit it.
     """
 
     RESET_AFTER_EARLY_END: ClassVar = True
@@ -57,10 +57,10 @@ class Stream:
     # From the client ----------------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, overhead: int) -> None:
-        """Take the content of a DATA frame; ``overhead`` is what its padding took from the window.
+        """Accept the content of a DATA frame; ``overhead`` is the size of its padding.
 
         Raises:
-            StreamFault: it is more than the window allows, or than content-length announces.
+            StreamFault: it exceeds the window or the content-length.
         """
         self.receive_window -= len(data) + overhead
         if self.receive_window < 0:
@@ -69,17 +69,17 @@ class Stream:
         self.frames += bool(data)
         self._check_length(ended=False)
         if self.local_ended:
-            overhead += len(data)  # nobody will read it
+            overhead += len(data)  # the handler will not read it
         else:
             self.inbound += data
         self.consumed(overhead)
         self.call.wake()
 
     def half_close(self) -> None:
-        """The client has ended its side.
+        """The client has half-closed.
 
         Raises:
-            StreamFault: it sent less than content-length announced.
+            StreamFault: it sent less than its content-length.
         """
         self.remote_ended = True
         self._check_length(ended=True)
@@ -95,14 +95,14 @@ class Stream:
             raise StreamFault(self.id, ErrorCode.PROTOCOL_ERROR)
 
     def take(self) -> bytes:
-        """All request bytes that wait; from now on they are read, and the client may send as many again."""
+        """Take all request bytes that wait, and allow the client to send as many again."""
         data = bytes(self.inbound)
         self.inbound.clear()
         self.consumed(len(data))
         return data
 
     def consumed(self, count: int) -> None:
-        """Grant the client window for bytes that do not wait any more, once it is worth a frame."""
+        """Replenish the client's window for bytes that were read, once it is worth a frame."""
         self._consumed += count
         if self._consumed and self._consumed >= self.connection.worth_granting() and not self.remote_ended:
             self.receive_window += self._consumed
@@ -112,18 +112,18 @@ class Stream:
     # To the client ------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send bytes of the response, as soon as the windows allow."""
+        """Queue bytes of the response; they are sent as the windows allow."""
         if data:
             self.outbound.append(data)
             self._waiting += len(data)
             self.connection.due(self)
 
     def full(self) -> bool:
-        """Whether so much waits to be sent that its RPC should wait."""
+        """Whether so much is queued that the RPC should wait."""
         return self._waiting >= _ENOUGH
 
     def cut(self, limit: int) -> bytes:
-        """The next bytes to be sent, up to so many: of one message only."""
+        """The next bytes to send, up to ``limit``, all of one message."""
         front = self.outbound[0]
         piece = front[self.offset : self.offset + limit]
         self.offset += len(piece)
@@ -134,17 +134,17 @@ class Stream:
         return piece
 
     def sent(self) -> None:
-        """Take note that DATA was sent."""
+        """Note that DATA was sent."""
         if not self.full():
             self.call.wake()
 
     def end(self, trailers: Fields) -> None:
-        """End the response once everything before is sent; ":status" among the fields makes them trailers-only."""
+        """End the response once everything queued is sent; ":status" among the fields makes it trailers-only."""
         self._trailers = trailers
         self.connection.due(self)
 
     def send_end(self) -> None:
-        """Send the trailers, if it is time."""
+        """Send the trailers if everything before them is sent."""
         if self._trailers is None or self.local_ended:
             return
         self.local_ended = True
@@ -153,7 +153,7 @@ class Stream:
         self.after_end()
 
     def after_end(self) -> None:
-        """What follows the trailers."""
+        """Send what follows the trailers."""
         self.inbound.clear()
         if self.remote_ended:
             self.connection.forget_closed(self)
@@ -167,14 +167,14 @@ class Stream:
         self.connection.forget_reset(self)
 
     def drop(self) -> None:
-        """Forget what waits; nothing is sent any more."""
+        """Discard what waits; nothing more is sent."""
         self.local_ended = self.remote_ended = True
         self.discard()
         self.inbound.clear()
         self.call.sent_end()
 
     def discard(self) -> bool:
-        """Forget what waits to be sent, and tell whether a message was sent in part."""
+        """Discard what waits to be sent, and return whether a message was sent in part."""
         within = self.offset > 0
         self.outbound.clear()
         self._waiting = self.offset = 0

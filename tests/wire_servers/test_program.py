@@ -1,4 +1,4 @@
-"""The program around the server: it ends when it is told to, and lets RPCs in flight end before."""
+"""The program around the server: SIGTERM ends it, after RPCs in flight have ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_grpcstream.clients.wire import WireClient
 
 PROGRAM: Final = Path(__file__).resolve().parent / "serve.py"
 PATIENCE: Final = 10.0
-"""Seconds that the program may take to begin or to end."""
+"""Seconds that the program may take to start or to stop."""
 
 
 class Program:
@@ -47,14 +47,14 @@ class Program:
                 time.sleep(0.02)
 
     def ended(self) -> tuple[int, bytes]:
-        """The exit code and all output, once it has ended."""
+        """The exit code and all output, once the process has ended."""
         output, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, output
 
 
 @pytest.fixture
 def program() -> Iterator[Program]:
-    """A server of this test alone."""
+    """A server for this test only."""
     running = Program()
     yield running
     if running.process.poll() is None:
@@ -62,14 +62,14 @@ def program() -> Iterator[Program]:
         running.process.communicate(timeout=PATIENCE)
 
 
-def test_sigterm_ends_an_idle_program_without_a_word(program: Program) -> None:
-    """There is nothing to wait for and nothing to say."""
+def test_sigterm_ends_an_idle_program_silently(program: Program) -> None:
+    """There is nothing to wait for and nothing to report."""
     program.process.send_signal(signal.SIGTERM)
     assert program.ended() == (0, b"")
 
 
 def test_sigterm_lets_an_open_route_end(program: Program) -> None:
-    """The connection is told by GOAWAY in two steps, the open RPC goes on to its status, then the program ends."""
+    """Two GOAWAY frames announce the shutdown, the open RPC continues to its status, then the program ends."""
     with WireClient(program.address) as client, client.route() as stream:
         stream.send("before", 1)
         assert stream.recv() == Point("gRPC Stream Server: Route", 0)
@@ -88,8 +88,8 @@ def test_sigterm_lets_an_open_route_end(program: Program) -> None:
     assert program.ended() == (0, b"")
 
 
-def test_sigterm_does_not_wait_for_ever(program: Program) -> None:
-    """An RPC that does not end is cut off after a grace."""
+def test_sigterm_does_not_wait_forever(program: Program) -> None:
+    """An RPC that does not end is cut off after the grace period."""
     with WireClient(program.address) as client, client.route() as stream:
         stream.send("before", 1)
         stream.recv()
@@ -100,7 +100,7 @@ def test_sigterm_does_not_wait_for_ever(program: Program) -> None:
 
 @pytest.mark.parametrize("options", [("--variant", "nothing"), ("--mutant", "Nothing")])
 def test_an_unknown_name_is_a_usage_error(options: tuple[str, str]) -> None:
-    """The error says what was given and what can be."""
+    """The error says what was given and what is valid."""
     run = subprocess.run(
         [sys.executable, str(PROGRAM), "--port", "1", *options], capture_output=True, timeout=PATIENCE, check=False
     )

@@ -1,4 +1,4 @@
-"""The same server with other choices, each of which HTTP/2, gRPC and the contract leave open."""
+"""The same server with other choices that HTTP/2, gRPC and the contract leave open."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from wire_servers.service import Service
 from wire_servers.stream import Stream
 
 _SHREDDED: Final = 1024
-"""Bytes of a message that go one by one: more would say nothing new, and take minutes."""
+"""Bytes of a message that are sent singly; more would show nothing new, and take minutes."""
 _PADDING: Final = 7
 _REQUESTS: Final = 50
-"""Requests after which a connection ends, where it does."""
+"""Requests after which a connection ends, in variants that end it."""
 
 
 class OneByteFrames(Stream):
-    """The first bytes of each message go in DATA frames of one byte."""
+    """The first bytes of each message are sent in DATA frames of one byte."""
 
     def cut(self, limit: int) -> bytes:
-        """One byte, or as much as fits once so many bytes of the message have gone."""
+        """One byte; as much as fits after the first bytes of a message."""
         return super().cut(1 if self.offset < _SHREDDED else limit)
 
 
 class JoinedResponses(Stream):
-    """A DATA frame takes as many messages as fit and wait."""
+    """A DATA frame contains as many queued messages as fit."""
 
     def cut(self, limit: int) -> bytes:
         """The next bytes, of any number of messages."""
@@ -42,16 +42,16 @@ class JoinedResponses(Stream):
 
 
 class NoResetAfterEarlyEnd(Stream):
-    """A response that ends before the request is followed by nothing."""
+    """No RST_STREAM follows a response that ends before the request."""
 
     RESET_AFTER_EARLY_END = False
 
 
 class PaddedData(Connection):
-    """DATA is padded where there is room."""
+    """DATA is padded if the windows allow it."""
 
     def data_frame(self, stream: Stream, limit: int) -> Frame:
-        """A padded frame, or a plain one if padding would leave no room for content."""
+        """A padded frame, or one without padding if there is no space for it."""
         room = limit - 1 - _PADDING
         if room <= 0:
             return super().data_frame(stream, limit)
@@ -60,7 +60,7 @@ class PaddedData(Connection):
 
 
 class EmptyFrames(Connection):
-    """Every DATA frame has an empty one before it."""
+    """An empty DATA frame precedes every DATA frame."""
 
     def data_frame(self, stream: Stream, limit: int) -> Frame:
         """The frame, after an empty one."""
@@ -69,75 +69,75 @@ class EmptyFrames(Connection):
 
 
 class SmallWindows(Connection):
-    """Streams begin with a window of 1000 bytes, and what is read is granted again at once."""
+    """Streams begin with a window of 1000 bytes, which is replenished as soon as bytes are read."""
 
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.INITIAL_WINDOW_SIZE: 1000}
 
     def worth_granting(self) -> int:
-        """A single byte is."""
+        """A single byte."""
         return 1
 
 
 class WideWindows(Connection):
-    """Streams and connections begin with windows of a mebibyte."""
+    """Streams and connections begin with windows of one mebibyte."""
 
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.INITIAL_WINDOW_SIZE: 1 << 20}
 
     def on_settings(self, frame: Frame) -> None:
-        """Grant the connection its window with the first acknowledgement."""
+        """Enlarge the connection window with the first acknowledgement."""
         super().on_settings(frame)
         if self.receive_window < 1 << 20:
             self.consumed(1 << 20)
 
 
 class OneStream(Connection):
-    """A connection carries one call at a time."""
+    """A connection allows one concurrent call."""
 
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 1}
 
 
 class ThreeStreams(Connection):
-    """A connection carries three calls at a time."""
+    """A connection allows three concurrent calls."""
 
     SETTINGS: ClassVar = {**Connection.SETTINGS, Setting.MAX_CONCURRENT_STREAMS: 3}
 
 
-class EndsInPeace(Connection):
-    """A connection ends after fifty requests, in the way that RFC 9113, section 6.8, advises."""
+class ShutsDownGracefully(Connection):
+    """A connection shuts down gracefully after fifty requests, as RFC 9113, section 6.8, recommends."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.taken = 0
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Take a request; after the fiftieth, take leave."""
+        """Accept a request; begin the shutdown with the fiftieth."""
         super().on_request(stream_id, fields, end_stream=end_stream)
         self.taken += 1
         if self.taken >= _REQUESTS:
             self.leave()
 
     def leave(self) -> None:
-        """Say that the end is near, and which stream is the last when the client has heard that."""
+        """Announce the shutdown, and the last stream once the client has received the announcement."""
         self.drain()
 
 
-class EndsAtOnce(EndsInPeace):
-    """The same in one GOAWAY: what comes behind the last stream that it names is passed over."""
+class ShutsDownAbruptly(ShutsDownGracefully):
+    """A connection shuts down after fifty requests with one GOAWAY; streams after the last one it names are ignored."""
 
     def on_request(self, stream_id: int, fields: Fields, *, end_stream: bool) -> None:
-        """Take a request, or let it go by."""
+        """Accept a request, or ignore it."""
         if stream_id > self.last_taken:
             self.note_reset(stream_id)
         else:
             super().on_request(stream_id, fields, end_stream=end_stream)
 
     def leave(self) -> None:
-        """Name the last stream."""
+        """Announce the last stream."""
         self.retire()
 
 
-class CalmsAfterManyResets(Connection):
-    """A connection whose client has reset many streams ends: RFC 9113, section 10.5; usual since CVE-2023-44487."""
+class ThrottlesManyResets(Connection):
+    """A connection whose client has reset many streams ends: RFC 9113, section 10.5; common since CVE-2023-44487."""
 
     MOST: ClassVar = 100
     WITHIN: ClassVar = 30.0
@@ -147,7 +147,7 @@ class CalmsAfterManyResets(Connection):
         self.resets: deque[float] = deque()
 
     def on_reset(self, frame: Frame) -> None:
-        """Count the reset, and take many in a short time for an attack."""
+        """Count the reset, and end the connection after many in a short time."""
         super().on_reset(frame)
         now = time.monotonic()
         self.resets.append(now)
@@ -157,15 +157,15 @@ class CalmsAfterManyResets(Connection):
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many resets")
 
 
-class CalmsAfterABurst(CalmsAfterManyResets):
-    """The same for few resets in a very short time."""
+class ThrottlesABurst(ThrottlesManyResets):
+    """A connection whose client resets a few streams in a very short time ends."""
 
     MOST: ClassVar = 20
     WITHIN: ClassVar = 0.05
 
 
 class ManyContinuations(Connection):
-    """Header blocks are cut into pieces of twenty bytes."""
+    """Header blocks are split into pieces of twenty bytes."""
 
     def pieces(self, block: bytes) -> list[bytes]:
         """The block in small pieces."""
@@ -173,7 +173,7 @@ class ManyContinuations(Connection):
 
 
 class NoTable(Connection):
-    """The header table of responses is never used."""
+    """Responses never use the HPACK dynamic table."""
 
     TABLE_SIZE = 0
 
@@ -185,10 +185,10 @@ class NoTable(Connection):
 
 
 class Noisy(Connection):
-    """Frames that a client must ignore or answer come with every response: unknown types, SETTINGS, PING, PRIORITY."""
+    """Frames that a client must ignore or answer accompany every response: unknown types, SETTINGS, PING, PRIORITY."""
 
     def send_headers(self, stream: Stream, fields: Fields) -> None:
-        """The headers, and noise around them."""
+        """The headers, surrounded by other frames."""
         self.emit(Frame(0xB0, 0x55, 0, b"unknown, on the connection"))
         super().send_headers(stream, fields)
         self.emit(Frame(0xB1, 0xAA, stream.id, b"unknown, on the stream"))
@@ -205,32 +205,32 @@ class SubtypeProto(Call):
 
 
 class HeadersAtOnce(Call):
-    """Response headers go out before any request message is read."""
+    """Response headers are sent before any request message is read."""
 
     HEADERS_AT_ONCE = True
 
 
 class HeadersAndTrailers(Call):
-    """An error before any message has headers and trailers, never both in one."""
+    """An error before any message has headers and trailers, never trailers-only."""
 
     TRAILERS_ONLY = False
 
 
 class GzipResponses(Call):
-    """Responses are compressed where the client accepts it."""
+    """Responses are compressed if the client accepts it."""
 
     COMPRESS = True
 
 
 class MuchMetadata(Call):
-    """There are fifty fields of metadata in the headers and as many in the trailers, some binary, some repeated."""
+    """Fifty metadata fields in the headers and as many in the trailers, some binary, some repeated."""
 
     def headers(self) -> Fields:
-        """The headers and more."""
+        """The headers and fifty fields."""
         return [*super().headers(), (b"date", b"Thu, 01 Jan 1970 00:00:00 GMT"), *self.more(b"initial")]
 
     def trailers(self, code: int, message: str) -> Fields:
-        """The trailers and more."""
+        """The trailers and fifty fields."""
         return [*super().trailers(code, message), *self.more(b"trailing")]
 
     def more(self, name: bytes) -> Fields:
@@ -261,10 +261,10 @@ VARIANTS: Final = {
     "wide-windows": Parts(connection=WideWindows),
     "one-stream": Parts(connection=OneStream),
     "three-streams": Parts(connection=ThreeStreams),
-    "ends-in-peace": Parts(connection=EndsInPeace),
-    "ends-at-once": Parts(connection=EndsAtOnce),
-    "calms-after-many-resets": Parts(connection=CalmsAfterManyResets),
-    "calms-after-a-burst": Parts(connection=CalmsAfterABurst),
+    "graceful-shutdown": Parts(connection=ShutsDownGracefully),
+    "abrupt-shutdown": Parts(connection=ShutsDownAbruptly),
+    "throttles-many-resets": Parts(connection=ThrottlesManyResets),
+    "throttles-a-burst": Parts(connection=ThrottlesABurst),
     "many-continuations": Parts(connection=ManyContinuations),
     "no-table": Parts(connection=NoTable),
     "noisy": Parts(connection=Noisy),

@@ -8,7 +8,7 @@ from pytest_grpcstream.wire.length_prefixed import add_prefix
 
 
 def framed(message: bytes | Point | None, *, compressed: int = 0, length: int | None = None) -> bytes:
-    """A message behind its prefix: bytes unchanged, a `Point` as a request, None as a request without ``pt``.
+    """A message with its prefix: bytes unchanged, a `Point` as a request, None as a request without ``pt``.
 
     Arguments:
         compressed: the compressed flag, 0 to 255.

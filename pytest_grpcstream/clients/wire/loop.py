@@ -88,7 +88,7 @@ class Loop:
 
     def add_deadline(self, stream: StreamState, when: float) -> None:
         """End the RPC on a stream at a time of `time.monotonic`. Called under the lock of the connection."""
-        stream.deadline = when
+        stream.set_deadline(when)
         heapq.heappush(self._deadlines, (when, stream.id))
         if self._deadlines[0][0] == when:
             self._waker.wake()

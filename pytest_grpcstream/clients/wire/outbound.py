@@ -129,7 +129,7 @@ class Outbound:
             piece = waiting[0]
             if piece.headers is not None:
                 self.send_headers(stream, piece.headers, end_stream=True)
-                waiting.popleft()
+                stream.finish_piece()
                 continue
             taken = self._allowed(stream, piece)
             if taken is None:
@@ -139,7 +139,7 @@ class Outbound:
             last = piece.sent == len(piece.payload)
             self.send_data(stream, chunk, piece.padding, end_stream=piece.end_stream and last)
             if last:
-                waiting.popleft()
+                stream.finish_piece()
 
     def _allowed(self, stream: StreamState, piece: Piece) -> int | None:
         """How many bytes of a piece may be sent now; None if not even an empty frame may."""

@@ -102,7 +102,7 @@ class ConnectionState:
     def __init__(self, transport: Transport, options: WireOptions, wake: Callable[[], None]) -> None:
         self.changed = Monitor()
         self.options = options
-        self.timeline = WireTimeline(options.hidden, head=_HEAD, tail=_TAIL)
+        self.timeline = WireTimeline("client", options.hidden, head=_HEAD, tail=_TAIL)
         self.violations = Violations()
         self.byte_log = ByteLog(options.byte_log, options.on_bytes)
         self.send_buffer = SendBuffer(transport, self.byte_log, wake)

@@ -67,7 +67,7 @@ class WireStream(Stream):
         anyway: bool = True,
     ) -> None:
         super().__init__(path, timeout=timeout)
-        self.timeline = WireTimeline(connection.options.hidden)
+        self.timeline = WireTimeline("client", connection.options.hidden)
         self.connection = connection
         self.chunking = chunking
         self.padding = padding

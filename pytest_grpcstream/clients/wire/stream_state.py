@@ -110,6 +110,10 @@ class StreamState:
             return True
         return self.end_sent and raw.ended_on is not None
 
+    def set_deadline(self, when: float) -> None:
+        """Note when the RPC is over, in seconds of `time.monotonic`."""
+        self.deadline = when
+
     # Receiving --------------------------------------------------------------------------------------------------
 
     def take_data(self, flags: int, data: bytes, start: int, stop: int, at: float) -> Part | None:
@@ -160,6 +164,10 @@ class StreamState:
         """Let pieces wait to be sent."""
         self.outgoing.extend(pieces)
 
+    def finish_piece(self) -> None:
+        """Note that the first of the pieces was sent completely."""
+        self.outgoing.popleft()
+
     def drop_outgoing(self) -> None:
         """Send nothing of what waits."""
         self.outgoing.clear()
@@ -175,7 +183,7 @@ class StreamState:
         self.end_sent = self.end_sent or end_stream
 
     def note_reset(self, code: int, mark: int) -> None:
-        """Note that RST_STREAM was sent behind a mark of the connection's `Barrier`."""
+        """Note that RST_STREAM was sent after a mark of the connection's `Barrier`."""
         self.reset_sent = code
         self.reset_mark = mark
 

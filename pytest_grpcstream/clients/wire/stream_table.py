@@ -22,8 +22,8 @@ class StreamTable:
         self._raw: set[int] = set()
         self._highest = 0
         self._next = 1
+        # Used for every DATA frame, so it is the method of the dictionary itself; it does not find forgotten streams.
         self.get = self._streams.get
-        """The stream with this identifier, or None: the quick look-up, without those that were forgotten."""
 
     def __iter__(self) -> Iterator[StreamState]:
         """The streams that are not forgotten, safe against changes meanwhile."""

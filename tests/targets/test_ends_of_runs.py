@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.witness import LIMIT, PYTEST, Witness, command, processes_with, until
 from pytest_grpcstream.wire.sockets import accepts
+from targets.witness import LIMIT, PYTEST, Witness, command, processes_with, until
 
 HANGS = """
 import socket
@@ -31,7 +31,7 @@ SERVICER = """
 import socket
 import subprocess
 import sys
-from launch.servicers import Plain
+from targets.servicers import Plain
 
 here = socket.create_connection(("127.0.0.1", {witness}))
 child = "import socket, threading; s = socket.create_connection(('127.0.0.1', {witness})); threading.Event().wait()"

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from launch import servicers
 from pytest_grpcstream import EOF, Code, LibraryClient, TargetError
 from pytest_grpcstream.clients.grpcio import open_channel
 from pytest_grpcstream.messages import StreamResponse
 from pytest_grpcstream.targets.launching import InProcess
 from pytest_grpcstream.targets.serving import STREAMS, load, serve
+from targets import servicers
 
 FORMS = {
     "class": servicers.Plain,
@@ -69,10 +69,13 @@ def test_a_method_that_a_servicer_lacks_is_unimplemented() -> None:
         (servicers.broken, "broken() raised ConnectionError: no database"),
         (servicers.static, "static(server) raised KeyError: '_Server'"),
         (servicers.NeedsArguments, "NeedsArguments() raised TypeError: "),
-        (servicers.number, "number made a int, which is no servicer: it has none of the methods List, Record, Route"),
-        (servicers.NoMethods, "NoMethods made a NoMethods, which is no servicer: it has none of the methods "),
-        (3, "int is no servicer: it has none of the methods List, Record, Route"),
-        (None, "NoneType is no servicer: it has none of the methods List, Record, Route"),
+        (
+            servicers.number,
+            "number made a int, which is not a servicer: it has none of the methods List, Record, Route",
+        ),
+        (servicers.NoMethods, "NoMethods made a NoMethods, which is not a servicer: it has none of the methods "),
+        (3, "int is not a servicer: it has none of the methods List, Record, Route"),
+        (None, "NoneType is not a servicer: it has none of the methods List, Record, Route"),
     ],
 )
 def test_what_is_no_servicer_is_refused(candidate: object, message: str) -> None:
@@ -91,12 +94,12 @@ def test_what_is_no_servicer_is_refused(candidate: object, message: str) -> None
             "there is no module 'no_such.module' to import; it is looked for in the current folder and on PYTHONPATH",
         ),
         (
-            "launch.no_such",
+            "targets.no_such",
             "Class",
-            "there is no module 'launch.no_such' to import; it is looked for in the current folder and on PYTHONPATH",
+            "there is no module 'targets.no_such' to import; it is looked for in the current folder and on PYTHONPATH",
         ),
-        ("launch.servicers", "Missing", "module 'launch.servicers' has no attribute 'Missing'"),
-        ("launch.servicers", "Holder.Missing", "module 'launch.servicers' has no attribute 'Holder.Missing'"),
+        ("targets.servicers", "Missing", "module 'targets.servicers' has no attribute 'Missing'"),
+        ("targets.servicers", "Holder.Missing", "module 'targets.servicers' has no attribute 'Holder.Missing'"),
     ],
 )
 def test_what_cannot_be_found_is_named(module: str, attribute: str, message: str) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.conftest import Start
-from launch.test_serving import client, name_of
-from launch.witness import LIMIT, Witness
 from pytest_grpcstream import TargetError
 from pytest_grpcstream.targets.address import REFERENCE
 from pytest_grpcstream.targets.launching import GRACE
 from pytest_grpcstream.wire.sockets import accepts
+from targets.conftest import Start
+from targets.test_servicers import client, name_of
+from targets.witness import LIMIT, Witness
 
 PROTO = """
 syntax = "proto3";
@@ -50,9 +50,9 @@ class StreamService(stream_pb2_grpc.StreamServiceServicer):
 )
 def test_a_servicer_is_served_by_its_import_path(start: Start, attribute: str, name: str) -> None:
     """Every form that can be served in this process can be served in another one."""
-    running = start(f"launch.servicers:{attribute}")
+    running = start(f"targets.servicers:{attribute}")
     assert name_of(running.address) == name
-    assert running.description == f"launch.servicers:{attribute}, started at {running.address}"
+    assert running.description == f"targets.servicers:{attribute}, started at {running.address}"
     assert running.launched
 
 
@@ -100,7 +100,7 @@ def test_a_module_is_found_in_the_current_folder(start: Start, project: Path) ->
     """It needs no installation and no PYTHONPATH, and imports its neighbours as it would when it is run there."""
     (project / "neighbour.py").write_text("NAME = 'from the current folder'", encoding="utf-8")
     (project / "server.py").write_text(
-        "import neighbour\nfrom launch.servicers import Plain\n\ndef make():\n    return Plain(neighbour.NAME)\n",
+        "import neighbour\nfrom targets.servicers import Plain\n\ndef make():\n    return Plain(neighbour.NAME)\n",
         encoding="utf-8",
     )
     assert name_of(start("server:make").address) == "from the current folder"
@@ -139,9 +139,9 @@ def failing(project: Path) -> Path:
         ("exits:X", "target exits:X could not be served: it exited with code 1", "go away"),
         ("kills:X", "target kills:X could not be served: it was ended by SIGKILL", "so long"),
         (
-            "launch.servicers:broken",
-            "target launch.servicers:broken could not be served: launch.servicers:broken() raised ConnectionError: no "
-            "database",
+            "targets.servicers:broken",
+            "target targets.servicers:broken could not be served: targets.servicers:broken() raised ConnectionError: "
+            "no database",
             "ConnectionError: no database",
         ),
     ],
@@ -166,13 +166,14 @@ def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, te
             "current folder and on PYTHONPATH",
         ),
         (
-            "launch.servicers:Missing",
-            "target launch.servicers:Missing could not be served: module 'launch.servicers' has no attribute 'Missing'",
+            "targets.servicers:Missing",
+            "target targets.servicers:Missing could not be served: module 'targets.servicers' has no attribute "
+            "'Missing'",
         ),
         (
-            "launch.servicers:NoMethods",
-            "target launch.servicers:NoMethods could not be served: launch.servicers:NoMethods made a NoMethods, which "
-            "is no servicer: it has none of the methods List, Record, Route",
+            "targets.servicers:NoMethods",
+            "target targets.servicers:NoMethods could not be served: targets.servicers:NoMethods made a NoMethods, "
+            "which is not a servicer: it has none of the methods List, Record, Route",
         ),
     ],
 )
@@ -202,7 +203,7 @@ def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness)
         "threading.Thread(target=threading.Event().wait).start()\n"
         f"child = 'import socket, threading; s = socket.create_connection((\"127.0.0.1\", {seen.port})); '\n"
         "subprocess.Popen([sys.executable, '-S', '-c', child + 'threading.Event().wait()'])\n"
-        "from launch.servicers import Plain\n",
+        "from targets.servicers import Plain\n",
         encoding="utf-8",
     )
     running = start("busy:Plain")
@@ -218,5 +219,5 @@ def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness)
 
 def test_a_servicer_s_output_can_be_read(start: Start, project: Path) -> None:
     """What it prints is kept for the report of its death."""
-    (project / "chatty.py").write_text("print('hello')\nfrom launch.servicers import Plain\n", encoding="utf-8")
+    (project / "chatty.py").write_text("print('hello')\nfrom targets.servicers import Plain\n", encoding="utf-8")
     assert start("chatty:Plain").output() == "hello"

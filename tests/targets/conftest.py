@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.witness import Witness, witness
 from pytest_grpcstream.targets import launching
 from pytest_grpcstream.targets.address import parse
+from targets.witness import Witness, witness
 
 Start = Callable[..., launching.Running]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from launch import servicers
-from launch.conftest import Start
-from launch.scripted import CLOSE, RESET, bytes_server, closed_port
-from launch.test_serving import name_of
 from pytest_grpcstream import TargetError
 from pytest_grpcstream.targets.serving import serve
 from pytest_grpcstream.wire.sockets import accepts
+from targets import servicers
+from targets.conftest import Start
+from targets.scripted import CLOSE, RESET, bytes_server, closed_port
+from targets.test_servicers import name_of
 
 
 def refused(start: Start, address: str) -> str:
@@ -102,7 +102,7 @@ def test_a_path_that_is_too_long_for_a_unix_socket(start: Start, tmp_path: Path)
             b"\x00\x00",
             "accepts connections but answered the HTTP/2 connection preface with only b'\\x00\\x00' within 0.5 s",
         ),
-        (CLOSE, "closed the connection on the HTTP/2 connection preface"),
+        (CLOSE, "closed the connection after the HTTP/2 connection preface"),
         (RESET, "dropped the HTTP/2 connection preface: Connection reset by peer"),
         (b"220 mail.example.test ESMTP\x1b[31m\n", "does not speak HTTP/2: it answered b'220 mail"),
         # A PING is a good frame, but RFC 9113, section 3.4, asks for SETTINGS as the first one.

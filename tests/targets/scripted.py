@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from launch.program import SETTINGS
+from targets.program import SETTINGS
 
 CLOSE: Final = b"\0close"
 """In place of a greeting: close the connection after the first bytes."""

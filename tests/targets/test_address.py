@@ -1,12 +1,11 @@
-"""The text of a target is parsed once, and what is wrong with it is said in one sentence."""
+"""The text of a target is parsed once; an invalid text raises one sentence."""
 
 from __future__ import annotations
 
 import pytest
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.settings import FORMS
-from pytest_grpcstream.targets.address import REFERENCE, Address, Command, PythonPath, parse
+from pytest_grpcstream.targets.address import FORMS, REFERENCE, Address, Command, PythonPath, parse
 
 
 @pytest.mark.parametrize(
@@ -24,8 +23,8 @@ from pytest_grpcstream.targets.address import REFERENCE, Address, Command, Pytho
         "unix:stream.sock",
     ],
 )
-def test_an_address_is_taken_as_it_is(text: str) -> None:
-    """A host with a port and a unix socket name a server that somebody started."""
+def test_address_is_kept_verbatim(text: str) -> None:
+    """A host with a port, and a unix socket, are addresses of running servers."""
     assert parse(text) == Address(text)
 
 
@@ -40,14 +39,14 @@ def test_an_address_is_taken_as_it_is(text: str) -> None:
         ("server2:v1", "server2", "v1"),
     ],
 )
-def test_an_import_path_has_a_module_and_an_attribute(text: str, module: str, attribute: str) -> None:
-    """The colon stands between what is imported and what is looked up in it."""
+def test_import_path_has_module_and_attribute(text: str, module: str, attribute: str) -> None:
+    """The colon separates the module to import from the attribute to look up in it."""
     assert parse(text) == PythonPath(text, module, attribute)
 
 
 @pytest.mark.parametrize("text", ["reference", "reference:aio"])
-def test_the_reference_has_two_flavours(text: str) -> None:
-    """They are served like any servicer, by import paths that nobody has to know."""
+def test_reference_has_two_flavours(text: str) -> None:
+    """Both are served like any servicer, by an import path that the user need not know."""
     target = parse(text)
     assert isinstance(target, PythonPath)
     assert (target.text, target.module) == (text, REFERENCE)
@@ -63,20 +62,20 @@ def test_the_reference_has_two_flavours(text: str) -> None:
         ("exec:sh -c 'exec ./server $HOME {port} {port}'", ("sh", "-c", "exec ./server $HOME {port} {port}")),
     ],
 )
-def test_a_command_is_split_like_a_shell_does(text: str, arguments: tuple[str, ...]) -> None:
-    """Quotes keep words together, and nothing is expanded."""
+def test_command_is_split_like_a_shell_does(text: str, arguments: tuple[str, ...]) -> None:
+    """Quotes keep words together; variables are not expanded."""
     assert parse(text) == Command(text, arguments)
 
 
-def test_the_port_is_filled_in_wherever_it_stands() -> None:
-    """Every ``{port}`` is replaced, also inside of an argument and twice in one; other braces stay."""
+def test_every_port_placeholder_is_replaced() -> None:
+    """``{port}`` is replaced inside an argument and twice in one; other braces stay."""
     target = parse("exec:./server -l 127.0.0.1:{port} --also={port},{port} {} {name}")
     assert isinstance(target, Command)
     assert target.with_port(5000) == ["./server", "-l", "127.0.0.1:5000", "--also=5000,5000", "{}", "{name}"]
 
 
-def test_the_text_of_a_target_is_what_it_is_shown_as() -> None:
-    """Messages name a target as its user did, without the blanks around."""
+def test_target_is_shown_as_the_user_wrote_it() -> None:
+    """Messages show the text of a target without surrounding whitespace."""
     for text in ("127.0.0.1:8888", "server:StreamService", "reference", "exec:./server {port}"):
         assert str(parse(f"  {text}\n")) == text
 
@@ -84,42 +83,48 @@ def test_the_text_of_a_target_is_what_it_is_shown_as() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"target '' is not understood; a target is {FORMS}"),
-        ("localhost", f"target 'localhost' is not understood; a target is {FORMS}"),
-        ("http://localhost:80", f"target 'http://localhost:80' is not understood; a target is {FORMS}"),
-        ("::1:8888", f"target '::1:8888' is not understood; a target is {FORMS}"),
-        ("localhost:http2/x", f"target 'localhost:http2/x' is not understood; a target is {FORMS}"),
-        ("server:", f"target 'server:' is not understood; a target is {FORMS}"),
-        (":8888", f"target ':8888' is not understood; a target is {FORMS}"),
-        ("my.server:2nd", f"target 'my.server:2nd' is not understood; a target is {FORMS}"),
-        ("my..server:Class", f"target 'my..server:Class' is not understood; a target is {FORMS}"),
+        ("", f"target '' is not valid; valid forms: {FORMS}"),
+        ("localhost", f"target 'localhost' is not valid; valid forms: {FORMS}"),
+        ("http://localhost:80", f"target 'http://localhost:80' is not valid; valid forms: {FORMS}"),
+        ("::1:8888", f"target '::1:8888' is not valid; valid forms: {FORMS}"),
+        ("localhost:http2/x", f"target 'localhost:http2/x' is not valid; valid forms: {FORMS}"),
+        ("server:", f"target 'server:' is not valid; valid forms: {FORMS}"),
+        (":8888", f"target ':8888' is not valid; valid forms: {FORMS}"),
+        ("my.server:2nd", f"target 'my.server:2nd' is not valid; valid forms: {FORMS}"),
+        ("my..server:Class", f"target 'my..server:Class' is not valid; valid forms: {FORMS}"),
         ("localhost:0", "target 'localhost:0': port 0 is not in 1..65535"),
         ("localhost:65536", "target 'localhost:65536': port 65536 is not in 1..65535"),
-        ("unix:", "target 'unix:' names no socket; write unix:/path/of/the/socket"),
-        ("unix://", "target 'unix://' names no socket; write unix:/path/of/the/socket"),
+        ("unix:", "target 'unix:' has no socket path; write unix:/path/of/the/socket"),
+        ("unix://", "target 'unix://' has no socket path; write unix:/path/of/the/socket"),
         ("exec:", "target 'exec:' has no command; write 'exec:COMMAND --port {port}'"),
         (
             "exec:./server",
-            "target 'exec:./server': the command has no {port}; it is replaced by the port that the server must listen "
-            "on, as in 'exec:./server --port {port}'",
+            "target 'exec:./server': the command has no {port}, the placeholder for the port to listen on; write it as "
+            "in 'exec:./server --port {port}'",
         ),
         (
             "exec:./server '{port}",
             'target "exec:./server \'{port}": the command cannot be split: No closing quotation',
         ),
-        ("a\x1b[31m\nb", f"target 'a\\x1b[31m\\nb' is not understood; a target is {FORMS}"),
+        ("a\x1b[31m\nb", f"target 'a\\x1b[31m\\nb' is not valid; valid forms: {FORMS}"),
     ],
 )
-def test_what_is_wrong_is_said_with_what_is_valid(text: str, message: str) -> None:
-    """A text that is no target is refused by one line, which cannot act on a terminal."""
+def test_invalid_target_is_refused_with_the_valid_forms(text: str, message: str) -> None:
+    """The message is one printable line: escape sequences never reach the terminal."""
     with pytest.raises(TargetError) as refused:
         parse(text)
     assert str(refused.value) == message
 
 
-def test_a_long_text_is_cut() -> None:
-    """A message stays readable whatever somebody gives."""
+def test_long_target_is_shortened() -> None:
+    """A message stays readable, however long the text is."""
     with pytest.raises(TargetError) as refused:
         parse("x" * 100_000)
     assert len(str(refused.value)) < 500
     assert "... (100000 characters)" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:8888", "server:StreamService", "reference", "exec:./server {port}"])
+def test_parsed_target_is_hashable(text: str) -> None:
+    """Equal texts parse to equal values, so that a target can be a key."""
+    assert {parse(text): 1}[parse(f" {text} ")] == 1

@@ -91,7 +91,7 @@ def broken() -> Plain:
 
 
 def number() -> int:
-    """A factory of something that is no servicer."""
+    """A factory of something that is not a servicer."""
     return 3
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from launch.conftest import Start
-from launch.witness import PROGRAM, Witness, command, until
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.targets import launching
 from pytest_grpcstream.wire.sockets import accepts
+from targets.conftest import Start
+from targets.witness import PROGRAM, Witness, command, until
 
 
 def test_a_program_is_ready_when_it_answers(start: Start) -> None:
