@@ -7,6 +7,7 @@ environment it meets the whole suite, which takes an hour.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,6 @@ from pytest_grpcstream.requirements.registry import registry
 from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
 
 BANK: Final = {one.__name__: one for one in all_mutants()}
-
-WITHOUT_MUTANT: Final = dict.fromkeys(("TLS-1", "TLS-3", "TLS-5"), "the servers that break it are in tests/tls")
-"""Requirements without a mutant, each with the reason."""
 
 
 def outcome_of(name: str, folder: Path) -> Outcome:
@@ -48,19 +46,18 @@ def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Sta
 
 
 def requirements_of_the_library_client() -> Iterator[str]:
-    """The requirements that tests of the library client name."""
+    """The requirements that tests with the fixture `grpcstream` name."""
     for info in pkgutil.iter_modules(conformance.__path__):
-        if info.name.startswith("test_") and not info.name.startswith("test_wire_"):
-            module = importlib.import_module(f"{conformance.__name__}.{info.name}")
-            for one in vars(module).values():
-                marks = getattr(one, "pytestmark", [])
-                yield from (mark.args[0] for mark in marks if mark.name == "grpcstream_requirement")
+        module = importlib.import_module(f"{conformance.__name__}.{info.name}")
+        for name, one in vars(module).items():
+            if name.startswith("test_") and "grpcstream" in inspect.signature(one).parameters:
+                yield from (mark.args[0] for mark in one.pytestmark if mark.name == "grpcstream_requirement")
 
 
 def test_every_requirement_has_a_mutant() -> None:
-    """A requirement that no server can break is not a requirement; exceptions are listed with their reasons."""
+    """A requirement that no server can break is not a requirement."""
     named = {mutant.killed_by for mutant in BANK.values()}
-    assert set(requirements_of_the_library_client()) - named == set(WITHOUT_MUTANT)
+    assert set(requirements_of_the_library_client()) <= named
 
 
 def test_mutants_name_registered_requirements() -> None:
