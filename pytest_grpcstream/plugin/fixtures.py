@@ -11,7 +11,7 @@ from pytest_grpcstream.capabilities import Capabilities
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.plugin.item_state import state_of
 from pytest_grpcstream.plugin.markers import TARGET, client_of, is_requirement
-from pytest_grpcstream.plugin.outcomes import skip_not_applicable
+from pytest_grpcstream.plugin.outcomes import skip_not_applicable, skip_not_run
 from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import Run
 
@@ -65,6 +65,8 @@ def _grpcstream_used(request: pytest.FixtureRequest, _grpcstream_supervisor: Tar
     from pytest_grpcstream.targets.address import parse
     from pytest_grpcstream.targets.supervisor import SupervisedTarget
 
+    if reason := state_of(request.node).not_run:
+        skip_not_run(reason)
     marker = request.node.get_closest_marker(TARGET)
     if marker is not None:
         if marker.args or set(marker.kwargs) != {"target"}:

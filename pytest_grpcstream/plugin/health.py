@@ -14,7 +14,7 @@ from pytest_grpcstream.errors import Deviation, Inconclusive, Mismatch, NotAppli
 from pytest_grpcstream.escape import one_line
 from pytest_grpcstream.plugin.item_state import reset_state, state_of
 from pytest_grpcstream.plugin.markers import client_of, is_requirement, requirement_of
-from pytest_grpcstream.plugin.outcomes import skip_not_applicable, skip_not_run
+from pytest_grpcstream.plugin.outcomes import skip_not_applicable
 from pytest_grpcstream.plugin.requirement_marker import RequirementMarker
 from pytest_grpcstream.plugin.session import Run
 
@@ -69,8 +69,9 @@ class HealthPlugin:
         if target.restartable:
             target.discard()
             return
-        item.session.shouldfail = f"the target went down after {nodeid}: {one_line(reason)}; the rest was not run"
-        skip_not_run(item.session.shouldfail)
+        item.session.shouldfail = f"the target stopped after {nodeid}: {one_line(reason)}; the rest was not run"
+        # The fixture of the target skips the test: pytest must have set a test up before it can tear it down.
+        state_of(item).not_run = item.session.shouldfail
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -180,7 +181,7 @@ class HealthPlugin:
         if target.restartable:
             target.discard()
         else:
-            item.session.shouldfail = f"the target went down during {item.nodeid}: {reason}; the rest was not run"
+            item.session.shouldfail = f"the target stopped during {item.nodeid}: {reason}; the rest was not run"
         printed = f"; its last output:\n{output}" if output else ""
         stream = next(reversed(state_of(item).streams), None)
         return TargetDied("the target still serves after this test", f"{reason}{printed}", stream)

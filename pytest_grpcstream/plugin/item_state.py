@@ -23,6 +23,7 @@ class ItemState:
         on_upstream: whether the test runs on the upstream server now.
         observed: what the target did where a specification leaves a choice.
         late_death: how the target died after the test before this one.
+        not_run: why the test cannot run any more, empty if it can.
         budget_note: why tests after this one wait less.
     """
 
@@ -31,6 +32,7 @@ class ItemState:
     on_upstream: bool = False
     observed: list[str] = field(default_factory=list)
     late_death: str = ""
+    not_run: str = ""
     budget_note: str = ""
 
     @property

@@ -1,0 +1,66 @@
+"""A given target that stops between two tests: the next one does not run, and is not blamed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from plugin.conftest import Run
+
+TESTS = """
+import os, signal, threading, time
+import pytest
+
+@pytest.fixture(autouse=True)
+def _stops_meanwhile():
+    yield
+    time.sleep(0.4)
+
+@pytest.mark.grpcstream_requirement("ORD-1")
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_list(grpcstream, number):
+    with grpcstream.list("x", 1) as stream:
+        stream.collect()
+    if number == 2:
+        threading.Timer(0.2, os.kill, ({pid}, signal.SIGKILL)).start()
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, int]]:
+    """The address and the process id of a reference server that the tests may kill."""
+    command = [sys.executable, "-m", "pytest_grpcstream.reference_impl", "--address=127.0.0.1:0", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:\d+", line)
+            assert found is not None, line
+            yield found[0], process.pid
+        finally:
+            process.kill()
+
+
+def test_a_test_after_the_end_of_a_given_target_is_not_run(
+    run: Run, pytester: pytest.Pytester, server: tuple[str, int]
+) -> None:
+    """It is reported as not run, neither as failed nor as not applicable; the run ends there and is red."""
+    address, pid = server
+    pytester.makepyfile(TESTS.format(pid=pid))
+    result = run(f"--grpcstream-target={address}", "--grpcstream-client=wire", ".")
+    result.assert_outcomes(passed=2, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*not applicable  inconclusive  not run",
+            "Message order and integrity * 2 *- * 1",
+            "the target died after *test_list[[]wire-2]: *",
+            "verdict: NOT conformant: the target died",
+            "!* the target stopped after *; the rest was not run !*",
+        ]
+    )
+    assert "KeyError" not in result.stdout.str()
