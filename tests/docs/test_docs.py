@@ -95,6 +95,16 @@ def test_the_stress_requirements_are_listed() -> None:
     assert set(REQUIREMENT.findall(section("Stress"))) == marked
 
 
+def test_every_module_named_exists() -> None:
+    """The modules that the page for contributors names are modules of the package."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walks = text.partition("## Three walks")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_]+/[a-z_/]+)`", walks)
+    assert "wire/transport" in named
+    missing = [name for name in named if not (ROOT / "pytest_grpcstream" / f"{name}.py").exists()]
+    assert missing == []
+
+
 def section(title: str) -> str:
     """Return a section of docs/coverage.md."""
     return COVERAGE.read_text(encoding="utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
