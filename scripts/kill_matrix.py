@@ -1,7 +1,7 @@
-"""Generate docs/generated/mutants.md: the broken servers, and the requirements that catch them, from the two banks.
+"""Generate docs/generated/mutants.md, the table of the mutants and the requirements that kill them, from the two banks.
 
-Run it as ``python scripts/kill_matrix.py``, with pytest-grpcstream and the group ``test`` installed. ``--check``
-changes nothing and exits with 1 if the page is out of date. The tests of the banks prove what the page says.
+Run ``python scripts/kill_matrix.py`` with pytest-grpcstream and its test dependencies installed. ``--check`` writes
+nothing and exits with 1 when the page is out of date. The tests of the banks prove that the table is true.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from pytest_grpcstream.requirements.registry import AREAS, Requirement, registry
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGE = _ROOT / "docs" / "generated" / "mutants.md"
 _NAMES = {"mutants": "on grpcio", "wire_mutants": "on plain HTTP/2 frames"}
-"""The banks below tests/, and what their servers are written on."""
+"""The banks in tests/, and what their servers are built on."""
 _SPECIAL = re.compile(r"[\\`*\[\]|]|(?<!\w)_|_(?!\w)")
-"""What Markdown would not show as text in the cell of a table."""
+"""Characters that Markdown does not treat as text in a table cell."""
 
 
 class Killed(NamedTuple):
-    """A mutant as the page shows it."""
+    """A mutant, and the requirement that kills it."""
 
     bank: str
     module: str
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if _PAGE.exists() and _PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"docs/generated/{_PAGE.name} is out of date: run scripts/kill_matrix.py", file=sys.stderr)
+    print(f"{_PAGE.name} is out of date: run python scripts/kill_matrix.py", file=sys.stderr)
     return 1
 
 
@@ -62,7 +62,7 @@ def lines() -> Iterator[str]:
         yield from ("", f"## {area}: {title}", "")
         rows = [(one, mutant) for one in _of(area) for mutant in mutants if mutant.by == one.id]
         if rows:
-            yield "| requirement | mutant | what is wrong with it | verdict | may also fail |"
+            yield "| requirement | mutant | fault | verdict | may also break |"
             yield "| --- | --- | --- | --- | --- |"
             yield from (_row(*row) for row in rows)
         bare = [one for one in _of(area) if one.id not in {mutant.by for mutant in mutants}]
@@ -76,14 +76,14 @@ def _head(mutants: list[Killed]) -> Iterator[str]:
     counts = [f"{sum(one.bank == bank for one in mutants)} {where}" for bank, where in _NAMES.items()]
     named = {one.by for one in mutants}
     errors = {one.id for one in registry().values() if one.severity == "error"}
-    yield f"A mutant is a server that is broken in one way. There are {len(mutants)}: {' and '.join(counts)}."
-    yield f"They prove that the suite notices when {len(named)} of the {len(registry())} requirements are broken,"
-    yield f"among them {len(named & errors)} of the {len(errors)} of severity error."
+    yield f"{len(mutants)} servers, {' and '.join(counts)}, each broken in one way, prove that the suite detects"
+    yield f"violations of {len(named)} of the {len(registry())} requirements, including {len(named & errors)} of the"
+    yield f"{len(errors)} of severity error."
     yield ""
-    yield "The tests of the two banks run the suite on every mutant. Its own requirement must fail, or at least warn"
-    yield "where the table says warned. No other requirement may fail except those in the last column. By default a"
-    yield "mutant meets the tests of its own requirement and a few quick ones of every method; with"
-    yield "`GRPCSTREAM_TESTS_FULL=1` in the environment it meets all."
+    yield "The tests of the two banks run the suite against every mutant. Its own requirement must fail, or at least"
+    yield "warn where the table says warned. No other requirement may fail, except those in the last column. By default"
+    yield "a mutant runs the tests of its own requirement and a few quick ones of every method. With"
+    yield "`GRPCSTREAM_TESTS_FULL=1` in the environment it runs all tests."
 
 
 def _of(area: str) -> list[Requirement]:
@@ -92,7 +92,7 @@ def _of(area: str) -> list[Requirement]:
 
 
 def _row(requirement: Requirement, mutant: Killed) -> str:
-    """The row of a mutant."""
+    """Return the table row of a mutant."""
     name = f"[`{mutant.name}`](../../tests/{mutant.bank}/{mutant.module}.py)"
     verdict = "warned" if mutant.mildly or requirement.severity != "error" else "failed"
     cells = (requirement.id, name, plain(mutant.sentence), verdict, ", ".join(mutant.also))

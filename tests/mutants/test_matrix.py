@@ -37,7 +37,7 @@ def test_a_stale_or_missing_page_is_reported_and_written(tmp_path: Path) -> None
     page.write_text("# Mutants\n", encoding="utf-8")
     outcome = run(tmp_path, "--check")
     assert (outcome.returncode, page.read_text(encoding="utf-8")) == (1, "# Mutants\n")
-    assert "run scripts/kill_matrix.py" in outcome.stderr
+    assert "run python scripts/kill_matrix.py" in outcome.stderr
     assert run(tmp_path).returncode == 0
     assert page.read_bytes() == (ROOT / "docs" / "generated" / "mutants.md").read_bytes()
 
