@@ -1,9 +1,9 @@
 """Builds an implementation, or starts a proxy, and runs the suite over it, with its list of expected failures.
 
-Run it as ``python implementations/gate.py NAME [options of pytest]``, with pytest-grpcstream installed. What an
-implementation needs, how it is built and how it is started stands in ``implementations/NAME/implementation.toml``. A
-proxy runs in front of the bundled reference, and each test runs on the reference too, to show where they differ. Where
-a needed program is not installed the gate is skipped, with a word that says so; the exit code is 0 then.
+Run it as ``python implementations/gate.py NAME [options of pytest]``, with pytest-grpcstream installed. The file
+``implementations/NAME/implementation.toml`` says what an implementation needs, how it is built and how it is started. A
+proxy runs in front of the bundled reference, and each test runs on the reference too, to show where they differ. If a
+program is missing, the gate is skipped and says so, with exit code 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REFERENCES: Final = {"reference": "reference", "reference-aio": "reference:aio"}
 """The bundled reference, by the names of its gates."""
 IMPLEMENTATIONS: Final = sorted(path.parent.name for path in HERE.glob("*/implementation.toml"))
 WRONG: Final = ("nginx-proxy-pass", "haproxy-no-h2", "caddy-host-name")
-"""Proxies that are set up wrongly, on purpose: the verdict must be red, with a hint."""
+"""Proxies that are set up wrongly on purpose: the verdict must be red, with a hint."""
 NAMES: Final = (*REFERENCES, *IMPLEMENTATIONS, *PROXIES)
 _VERSION: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")  # not the "go1.26.8" of a program in Go
 
@@ -39,15 +39,15 @@ class Gate:
 
     Attributes:
         name: one of `NAMES`.
-        stack: what serves gRPC there, or hands it on, with ``{version}`` for its version.
-        version: the command that tells that, among other words.
+        stack: what serves or forwards gRPC there, with ``{version}`` for its version.
+        version: the command that prints the version, among other text.
         target: the target of the run.
-        expect: the list of expected failures, which need not be there.
+        expect: the list of expected failures; the file may be missing.
         folder: where the build runs.
         build: the commands that build it.
         missing: programs that it needs and that are not installed; of each group one is enough.
         options: more options of pytest.
-        features: what the target is said to have.
+        features: the features that the target is declared to have.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Gate:
             *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target={self.target}"),
             *(f"--grpcstream-features={self.features}", *lists, *self.options, *options),
         ]
-        # In a folder of its own, so that no pytest configuration of the checkout is found.
+        # In an empty folder, so that pytest does not find the configuration of the checkout.
         with tempfile.TemporaryDirectory() as empty:
             code = subprocess.run(command, cwd=empty, check=False).returncode
         if self.name not in WRONG:
@@ -122,18 +122,18 @@ def named(name: str) -> Gate:
 
 def _implementation(name: str) -> Gate:
     folder = HERE / name
-    told = tomllib.loads((folder / "implementation.toml").read_text(encoding="utf-8"))
-    build = (tuple(sys.executable if word == "{python}" else word for word in command) for command in told["build"])
+    settings = tomllib.loads((folder / "implementation.toml").read_text(encoding="utf-8"))
+    build = (tuple(sys.executable if word == "{python}" else word for word in command) for command in settings["build"])
     return Gate(
         name=name,
-        stack=told["stack"],
-        version=tuple(told["version"]),
-        target=f"exec:{told['start'].replace('{folder}', shlex.quote(str(folder)))}",
+        stack=settings["stack"],
+        version=tuple(settings["version"]),
+        target=f"exec:{settings['start'].replace('{folder}', shlex.quote(str(folder)))}",
         expect=folder / "expect.toml",
         folder=folder,
         build=tuple(build),
-        missing=tuple(one for one in told["needs"] if shutil.which(one) is None),
-        features=told.get("features", "all"),
+        missing=tuple(one for one in settings["needs"] if shutil.which(one) is None),
+        features=settings.get("features", "all"),
     )
 
 

@@ -32,7 +32,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class Repeat:
-    """``!repeat N TEXT``: send so many responses in place of the usual ones."""
+    """``!repeat N TEXT``: send so many responses instead of the usual ones."""
 
     count: int
 

@@ -17,7 +17,7 @@ from .watches import TOKENS_PER_RPC, Watches
 
 
 class _AlreadyEnded(BaseException):
-    """Raised to leave an RPC that grpcio has ended itself, because a request was no message.
+    """Raised to leave an RPC that grpcio has ended itself, because a request was not a message.
 
     grpcio then ends the stream of requests, and would send a second status for a handler that returns or raises an
     Exception; it never completes, and the server can no longer be stopped. Only a BaseException passes by.
@@ -41,7 +41,7 @@ class StreamService:
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
         """Read the requests and return the one response."""
         responses = list(self._run(semantics.record(), requests, context))
-        # There is no response when the client went away. Something must be returned, and nobody is there to receive it.
+        # There is no response if the client went away. grpcio needs one to be returned, and discards it.
         return responses[0] if responses else StreamResponse()
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
@@ -53,9 +53,9 @@ class StreamService:
     ) -> Iterator[StreamResponse]:
         """Do what the RPC yields until it ends, or until the client has gone away.
 
-        That the client went away is noticed where the RPC is held up: reading raises, a wait is ended by the context's
-        callback, and a generator that stands at a response which cannot be sent is closed. The callback alone does not
-        tell, because it comes after every RPC, however it ended.
+        The RPC notices that the client went away where it waits: reading raises, the context's callback ends a wait,
+        and grpcio closes a generator whose response cannot be sent. The callback alone is not enough, because it comes
+        after every RPC, however it ended.
         """
         over = threading.Event()
         if not context.add_callback(over.set):

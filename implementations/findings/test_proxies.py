@@ -1,4 +1,4 @@
-"""What proxies make of the streams of a server behind them, each in the smallest form."""
+"""What proxies do to the streams of their upstream server, each in its smallest test."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pytest_grpcstream.clients.wire import ErrorCode, SettingCode, WireClient
 
 
 def shut(client: WireClient) -> WireClient:
-    """A client of its own whose windows let nothing through."""
+    """A new client whose stream windows are exhausted from the start."""
     return client.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
 
 
 @pytest.mark.finding("haproxy", "PAIR-9")
-def test_haproxy_puts_cancel_in_the_place_of_no_error(grpcstream_wire: WireClient) -> None:
-    """The server's RST_STREAM(NO_ERROR) behind a complete response does not become an error."""
+def test_haproxy_replaces_no_error_with_cancel(grpcstream_wire: WireClient) -> None:
+    """The server's RST_STREAM(NO_ERROR) after a complete response does not become an error."""
     with grpcstream_wire.record() as stream:
         stream.send("!finish")
         stream.collect()
@@ -23,7 +23,7 @@ def test_haproxy_puts_cancel_in_the_place_of_no_error(grpcstream_wire: WireClien
 
 
 @pytest.mark.finding("envoy", "PAIR-14")
-def test_envoy_resets_a_response_behind_which_no_error_comes(grpcstream_wire: WireClient) -> None:
+def test_envoy_resets_a_response_that_no_error_follows(grpcstream_wire: WireClient) -> None:
     """A response that waits for the client's window arrives, although the server resets the stream with NO_ERROR."""
     with shut(grpcstream_wire) as client, client.record() as stream:
         stream.send("!finish")
@@ -52,7 +52,7 @@ def test_apache_reads_on_only_if_a_response_could_be_written(grpcstream_wire: Wi
 
 @pytest.mark.finding("apache", "CANCEL-4")
 def test_apache_counts_cancelled_calls_as_open(grpcstream_wire: WireClient) -> None:
-    """Calls that were cancelled do not hold up new ones."""
+    """Cancelled calls do not delay new ones."""
     streams = [grpcstream_wire.list("!sleep 20000") for _ in range(5)]
     grpcstream_wire.connection.wait(lambda: False, 0.2)
     for stream in streams:

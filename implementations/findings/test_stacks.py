@@ -1,4 +1,4 @@
-"""What stacks do, each in the smallest form."""
+"""What stacks do, each in its smallest test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_grpcstream.clients.wire import ErrorCode, SettingCode, WireClient, f
 
 
 def noticed(client: WireClient, token: str) -> bool:
-    """Whether the handler that was marked with a token learns in half a second that its client went away."""
+    """Whether the handler that was marked with a token learns within half a second that its client went away."""
     time.sleep(0.5)
     with client.list(f"!cancelled {token}") as asked:
         return asked.recv() == Point(f"!cancelled {token}", 1)
@@ -30,8 +30,8 @@ def test_grpcio_refuses_a_key_that_had_a_bad_value(grpcstream_wire: WireClient) 
 
 
 @pytest.mark.finding("grpclib", "EOF-11")
-def test_grpclib_takes_an_empty_frame_for_the_end(grpcstream_wire: WireClient) -> None:
-    """An empty DATA frame between two messages is nothing."""
+def test_grpclib_treats_an_empty_frame_as_half_close(grpcstream_wire: WireClient) -> None:
+    """An empty DATA frame between two messages is ignored."""
     with grpcstream_wire.record() as stream:
         stream.send("!echo first")
         time.sleep(0.1)
@@ -42,8 +42,8 @@ def test_grpclib_takes_an_empty_frame_for_the_end(grpcstream_wire: WireClient) -
 
 
 @pytest.mark.finding("grpclib", "CANCEL-14")
-def test_grpclib_keeps_the_window_of_what_comes_with_a_reset(grpcstream_wire: WireClient) -> None:
-    """The connection's window is given back for what comes in one write with the RST_STREAM of its stream."""
+def test_grpclib_does_not_return_the_window_of_data_before_a_reset(grpcstream_wire: WireClient) -> None:
+    """The connection window is returned for data that arrives in one write with the RST_STREAM of its stream."""
     connection = grpcstream_wire.connect()
     connection.ping()  # its window has its full size then
     part = framed(b"", length=20_000) + b"u" * 11_000
@@ -52,12 +52,12 @@ def test_grpclib_keeps_the_window_of_what_comes_with_a_reset(grpcstream_wire: Wi
             stream = grpcstream_wire.open("Record")
             stream.data(part)
             stream.reset(ErrorCode.CANCEL)
-        assert connection.wait(lambda: connection.send_window >= len(part), 1), "the window is not given back"
+        assert connection.wait(lambda: connection.send_window >= len(part), 1), "the window is not returned"
 
 
 @pytest.mark.finding("java-grpc", "ROBUST-18", race=True)
 def test_grpc_java_ends_the_connection_over_one_request(grpcstream_wire: WireClient) -> None:
-    """A request that is no protobuf ends its own call, and not the connection of the others."""
+    """A request that is not a protobuf message ends its own call, and not the connection of the others."""
     connection = grpcstream_wire.connect()
     for _ in range(50):
         with grpcstream_wire.open("Record", connection=connection) as stream:
@@ -68,8 +68,8 @@ def test_grpc_java_ends_the_connection_over_one_request(grpcstream_wire: WireCli
 
 
 @pytest.mark.finding("rust-tonic", "CANCEL-2")
-def test_tonic_takes_a_cancel_for_the_half_close(grpcstream_wire: WireClient) -> None:
-    """A handler that reads can tell a cancel from the end of the requests."""
+def test_tonic_treats_a_cancellation_as_half_close(grpcstream_wire: WireClient) -> None:
+    """A handler that reads can distinguish a cancellation from the half-close."""
     token = uuid.uuid4().hex
     with grpcstream_wire.record() as stream:
         stream.send(f"!watch {token}")
@@ -80,7 +80,7 @@ def test_tonic_takes_a_cancel_for_the_half_close(grpcstream_wire: WireClient) ->
 
 @pytest.mark.finding("rust-tonic", "DEADL-14")
 def test_tonic_does_not_end_a_response_at_the_deadline(grpcstream_wire: WireClient) -> None:
-    """A server ends a call at its deadline, also behind the response headers."""
+    """A server ends a call at its deadline, also after the response headers."""
     with grpcstream_wire.open("List", grpc_timeout="100m") as stream:
         stream.send_last("!sleep 60000")
         status = stream.await_end(timeout=2).server_status
@@ -89,7 +89,7 @@ def test_tonic_does_not_end_a_response_at_the_deadline(grpcstream_wire: WireClie
 
 
 @pytest.mark.finding("rust-tonic", "not judged")
-def test_tonic_takes_many_small_messages_for_an_attack(grpcstream_wire: WireClient) -> None:
+def test_tonic_treats_many_small_messages_as_an_attack(grpcstream_wire: WireClient) -> None:
     """An upload of small messages, each in a frame of its own, may outrun the method."""
     with grpcstream_wire.record() as stream:
         stream.send("!sleep 500")
@@ -122,7 +122,7 @@ def test_hypercorn_falls_silent_behind_a_response_that_ended_early(grpcstream_wi
 
 
 @pytest.mark.finding("connectrpc-python", "CANCEL-2")
-def test_asgi_tells_no_handler_of_a_cancel_that_does_not_read(grpcstream_wire: WireClient) -> None:
+def test_asgi_reports_no_cancellation_to_a_handler_that_does_not_read(grpcstream_wire: WireClient) -> None:
     """A handler that sleeps behind the half-close learns of a cancel."""
     token = uuid.uuid4().hex
     with grpcstream_wire.record() as stream:
@@ -146,7 +146,7 @@ def test_hypercorn_drops_trailers_without_te(grpcstream_wire: WireClient) -> Non
 
 @pytest.mark.finding("cpp-grpc", "WIRE-15")
 def test_cpp_takes_a_damaged_message_for_the_half_close(grpcstream_wire: WireClient) -> None:
-    """A request that is no protobuf does not end with OK."""
+    """A request that is not a protobuf message does not end with OK."""
     with grpcstream_wire.record() as stream:
         stream.send_bytes(b"\xff")
         stream.close_send()

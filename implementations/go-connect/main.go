@@ -18,7 +18,7 @@ import (
 	"grpcstream/proto/protoconnect"
 )
 
-// How long the open calls may take to finish once the server was told to stop.
+// How long the open calls may take to finish after SIGTERM.
 const grace = time.Second
 
 func main() {
@@ -35,11 +35,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	told, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	stopping, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer forget()
 	stopped := make(chan error, 1)
 	go func() {
-		<-told.Done()
+		<-stopping.Done()
 		due, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		stopped <- errors.Join(server.Shutdown(due), server.Close())

@@ -19,7 +19,7 @@ func (echoMetadata) WrapStreamingHandler(next connect.StreamingHandlerFunc) conn
 	}
 }
 
-// The service has no unary method, and this is no client.
+// The service has no unary method, and this is not a client.
 
 func (echoMetadata) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc { return next }
 

@@ -73,7 +73,7 @@ function streaming(method) {
       rpc.ended = true;
       call.end(rpc.trailing);
     } catch (error) {
-      if (rpc.signal.aborted) return; // nobody is there to be told
+      if (rpc.signal.aborted) return; // the client is gone
       rpc.ended = true;
       call.emit("error", Object.assign(error, { metadata: rpc.trailing }));
     }

@@ -1,8 +1,8 @@
 """Runs a proxy in the foreground, in front of a gRPC server: ``python run.py nginx --port 8080 --upstream HOST:PORT``.
 
-Without ``--upstream`` the bundled reference server is started behind it. Everything that the proxy writes goes to a
-temporary folder. SIGTERM and SIGINT end the proxy and what was started behind it; an exit code of 127 means that the
-program of the proxy, or the reference, is not installed.
+Without ``--upstream``, it starts the bundled reference as the upstream server. Everything that the proxy writes goes to
+a temporary folder. SIGTERM and SIGINT end the proxy and the reference. The exit code 127 means that the program of the
+proxy, or the reference, is not installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 
 CONFIGURATIONS: Final = Path(__file__).parent / "configurations"
 NOT_INSTALLED: Final = 127
-"""The exit code for a program that is not there, as shells have it."""
+"""The exit code for a missing program, as in shells."""
 GRACE: Final = 2.0
 """Seconds between SIGTERM and SIGKILL."""
 APACHE_MODULES: Final = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/lib/httpd/modules")
@@ -38,8 +38,8 @@ class Proxy:
         configuration: the template of its configuration.
         arguments: the command line behind the program, for a configuration file.
         stack: what it is called, with ``{version}`` for its version.
-        version: the arguments by which it tells that.
-        environment: variables that it needs besides, for its temporary folder.
+        version: the arguments with which it prints its version.
+        environment: more variables that it needs, for its temporary folder.
     """
 
     programs: tuple[str, ...]
@@ -97,18 +97,18 @@ PROXIES: Final = {
 
 
 class NotInstalledError(Exception):
-    """Raised when something is not on this machine."""
+    """Raised when a program is not installed."""
 
 
-class _Told(Exception):
-    """Raised by a signal that asks for the end."""
+class _Signalled(Exception):
+    """Raised by SIGINT and SIGTERM."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a proxy until it ends or a signal comes, and return the exit code."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _tell)
+        signal.signal(number, _raise_signalled)
     try:
         with contextlib.ExitStack() as stack:
             path = program(PROXIES[options.name])
@@ -120,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
     except NotInstalledError as error:
         print(error, file=sys.stderr)
         return NOT_INSTALLED
-    except _Told:
+    except _Signalled:
         return 0
 
 
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", choices=PROXIES, help="Proxy and configuration: %(choices)s", metavar="NAME")
     parser.add_argument("--port", type=int, required=True, help="Port of 127.0.0.1 where the proxy listens")
     parser.add_argument(
-        "--upstream", type=_address, metavar="HOST:PORT", help="Server behind it (default: the reference, started)"
+        "--upstream", type=_address, metavar="HOST:PORT", help="Upstream server (default: starts the reference)"
     )
     return parser
 
@@ -141,11 +141,11 @@ def _address(text: str) -> str:
     return text
 
 
-def _tell(_number: int, _frame: FrameType | None) -> None:
-    # A second signal must not cut off the clearing up after the first.
+def _raise_signalled(_number: int, _frame: FrameType | None) -> None:
+    # A second signal must not interrupt the cleanup after the first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    raise _Told
+    raise _Signalled
 
 
 def program(proxy: Proxy) -> str:

@@ -10,7 +10,7 @@
 
 namespace {
 
-// How long the open calls may take to finish once the server was told to stop.
+// How long the open calls may take to finish after SIGTERM.
 constexpr std::chrono::seconds kGrace(1);
 
 }  // namespace
@@ -21,11 +21,11 @@ int main(int count, char** arguments) {
     return 2;
   }
   // Blocked in every thread, so that sigwait() below has them.
-  sigset_t told;
-  sigemptyset(&told);
-  sigaddset(&told, SIGINT);
-  sigaddset(&told, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &told, nullptr);
+  sigset_t stopping;
+  sigemptyset(&stopping);
+  sigaddset(&stopping, SIGINT);
+  sigaddset(&stopping, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &stopping, nullptr);
 
   StreamService service;
   grpc::ServerBuilder builder;
@@ -39,7 +39,7 @@ int main(int count, char** arguments) {
   std::cout << "listening on 127.0.0.1:" << port << std::endl;
 
   int number = 0;
-  sigwait(&told, &number);
+  sigwait(&stopping, &number);
   server->Shutdown(std::chrono::system_clock::now() + kGrace);
   return 0;
 }

@@ -5,7 +5,7 @@
 
 namespace {
 
-// The synchronous API tells that an RPC is over only when it is asked.
+// The synchronous API reports the end of an RPC only when it is polled.
 constexpr std::chrono::milliseconds kLook(10);
 
 }  // namespace
