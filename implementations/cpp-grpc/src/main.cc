@@ -10,7 +10,7 @@
 
 namespace {
 
-// How long the open calls may take to finish once the server was told to stop.
+// How long open calls may take to finish after the server was asked to stop.
 constexpr std::chrono::seconds kGrace(1);
 
 }  // namespace
@@ -20,7 +20,7 @@ int main(int count, char** arguments) {
     std::cerr << "usage: stream-server --port PORT" << std::endl;
     return 2;
   }
-  // Blocked in every thread, so that sigwait() below has them.
+  // Blocked in every thread, so that sigwait() below receives them.
   sigset_t told;
   sigemptyset(&told);
   sigaddset(&told, SIGINT);
@@ -31,7 +31,7 @@ int main(int count, char** arguments) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(std::string("127.0.0.1:") + arguments[2], grpc::InsecureServerCredentials(), &port);
-  // Else a second server could share the port with this one.
+  // Otherwise a second server could share the port with this one.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(&service);
   const auto server = builder.BuildAndStart();

@@ -5,7 +5,7 @@
 
 namespace {
 
-// The synchronous API tells that an RPC is over only when it is asked.
+// The synchronous API only reports that an RPC is over when polled.
 constexpr std::chrono::milliseconds kLook(10);
 
 }  // namespace
