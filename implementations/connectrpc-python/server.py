@@ -171,14 +171,14 @@ def response(name: str, value: int) -> StreamResponse:
 
 async def main(port: int) -> None:
     """Serve until SIGINT or SIGTERM."""
-    told = asyncio.Event()
+    stopping = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, told.set)
+        asyncio.get_running_loop().add_signal_handler(one, stopping.set)
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.graceful_timeout = 1.0
     config.h2_max_concurrent_streams = 1000
-    await serve(StreamServiceASGIApplication(StreamService()), config, shutdown_trigger=told.wait)
+    await serve(StreamServiceASGIApplication(StreamService()), config, shutdown_trigger=stopping.wait)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	told, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	stopping, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer forget()
 	stopped := make(chan error, 1)
 	go func() {
-		<-told.Done()
+		<-stopping.Done()
 		due, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		stopped <- errors.Join(server.Shutdown(due), server.Close())

@@ -34,13 +34,13 @@ func main() {
 	server := grpc.NewServer(grpc.StreamInterceptor(echoMetadata))
 	proto.RegisterStreamServiceServer(server, &streamService{})
 
-	told, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	stopping, forget := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer forget()
 	log.Printf("listening on %v", listener.Addr())
 	if *byHTTP {
-		err = serveHTTP(told, listener, server)
+		err = serveHTTP(stopping, listener, server)
 	} else {
-		err = serve(told, listener, server)
+		err = serve(stopping, listener, server)
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -48,9 +48,9 @@ func main() {
 }
 
 // serve uses the transport of grpc itself.
-func serve(told context.Context, listener net.Listener, server *grpc.Server) error {
+func serve(stopping context.Context, listener net.Listener, server *grpc.Server) error {
 	go func() {
-		<-told.Done()
+		<-stopping.Done()
 		time.AfterFunc(grace, server.Stop)
 		server.GracefulStop()
 	}()
@@ -58,12 +58,12 @@ func serve(told context.Context, listener net.Listener, server *grpc.Server) err
 }
 
 // serveHTTP uses the HTTP/2 server of net/http, like programs that serve other content on the same port.
-func serveHTTP(told context.Context, listener net.Listener, server *grpc.Server) error {
+func serveHTTP(stopping context.Context, listener net.Listener, server *grpc.Server) error {
 	protocols := &http.Protocols{}
 	protocols.SetUnencryptedHTTP2(true)
 	web := &http.Server{Handler: server, Protocols: protocols}
 	go func() {
-		<-told.Done()
+		<-stopping.Done()
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		if web.Shutdown(ctx) != nil {

@@ -21,11 +21,11 @@ int main(int count, char** arguments) {
     return 2;
   }
   // Blocked in every thread, so that sigwait() below receives them.
-  sigset_t told;
-  sigemptyset(&told);
-  sigaddset(&told, SIGINT);
-  sigaddset(&told, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &told, nullptr);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   StreamService service;
   grpc::ServerBuilder builder;
@@ -39,7 +39,7 @@ int main(int count, char** arguments) {
   std::cout << "listening on 127.0.0.1:" << port << std::endl;
 
   int number = 0;
-  sigwait(&told, &number);
+  sigwait(&signals, &number);
   server->Shutdown(std::chrono::system_clock::now() + kGrace);
   return 0;
 }
