@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the suite for action.yml: the inputs are in TARGET, FEATURES, EXPECT, REPORT and OPTIONS.
+# Runs the suite for action.yml, with the inputs in TARGET, FEATURES, EXPECT, REPORT and OPTIONS.
 set -uo pipefail
 
 arguments=("--grpcstream-target=$TARGET" "--grpcstream-report=$REPORT")

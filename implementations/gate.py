@@ -1,9 +1,9 @@
 """Builds an implementation, or starts a proxy, and runs the suite over it, with its list of expected failures.
 
-Run it as ``python implementations/gate.py NAME [options of pytest]``, with pytest-grpcstream installed. The file
-``implementations/NAME/implementation.toml`` says what an implementation needs, how it is built and how it is started. A
-proxy runs in front of the bundled reference, and each test runs on the reference too, to show where they differ. If a
-program is missing, the gate is skipped and says so, with exit code 0.
+Run it as ``python implementations/gate.py NAME [pytest options]``, with pytest-grpcstream installed. What an
+implementation needs and how it is built and started is defined in ``implementations/NAME/implementation.toml``. A proxy
+runs in front of the bundled reference, and each test also runs on the reference, to show where they differ. If a needed
+program is not installed, the gate reports that it is skipped and exits with 0.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from proxies.run import PROXIES, NotInstalledError, program
 
 HERE: Final = Path(__file__).resolve().parent
 REFERENCES: Final = {"reference": "reference", "reference-aio": "reference:aio"}
-"""The bundled reference, by the names of its gates."""
+"""The targets of the bundled reference, by the names of their gates."""
 IMPLEMENTATIONS: Final = sorted(path.parent.name for path in HERE.glob("*/implementation.toml"))
 WRONG: Final = ("nginx-proxy-pass", "haproxy-no-h2", "caddy-host-name")
-"""Proxies that are set up wrongly on purpose: the verdict must be red, with a hint."""
+"""Proxies that are misconfigured on purpose: the gate must be red, with a hint."""
 NAMES: Final = (*REFERENCES, *IMPLEMENTATIONS, *PROXIES)
-_VERSION: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")  # not the "go1.26.8" of a program in Go
+_VERSION: Final = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+)+)")  # does not match "go1.26.8" in the output of Go programs
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Gate:
 
     Attributes:
         name: one of `NAMES`.
-        stack: what serves or forwards gRPC there, with ``{version}`` for its version.
-        version: the command that prints the version, among other text.
+        stack: the name of the gRPC server or proxy, with ``{version}`` for its version.
+        version: the command whose output contains the version.
         target: the target of the run.
-        expect: the list of expected failures; the file may be missing.
+        expect: the path of the list of expected failures, which may be absent.
         folder: where the build runs.
         build: the commands that build it.
-        missing: programs that it needs and that are not installed; of each group one is enough.
-        options: more options of pytest.
+        missing: needed programs that are not installed; one of each group is enough.
+        options: additional pytest options.
         features: the features that the target is declared to have.
     """
 
@@ -63,14 +63,14 @@ class Gate:
 
     @property
     def skipped(self) -> str:
-        """Why it cannot be run here, or nothing."""
-        return f"needs {' and '.join(self.missing)}, which is not installed here" if self.missing else ""
+        """Why it cannot run here, or an empty text."""
+        return f"{' and '.join(self.missing)} not installed" if self.missing else ""
 
     def run(self, options: Sequence[str]) -> int:
         """Build it, run the suite over it, and return the exit code.
 
         Raises:
-            subprocess.CalledProcessError: it cannot be built.
+            subprocess.CalledProcessError: the build failed.
         """
         for step in self.build:
             subprocess.run(step, cwd=self.folder, check=True)
@@ -79,17 +79,17 @@ class Gate:
             *(sys.executable, "-m", "pytest", "-pno:cacheprovider", f"--grpcstream-target={self.target}"),
             *(f"--grpcstream-features={self.features}", *lists, *self.options, *options),
         ]
-        # In an empty folder, so that pytest does not find the configuration of the checkout.
+        # In an empty folder, so that pytest does not find a configuration of the checkout.
         with tempfile.TemporaryDirectory() as empty:
             code = subprocess.run(command, cwd=empty, check=False).returncode
         if self.name not in WRONG:
             return code
-        right = "red, as it must be" if code == 1 else f"exit code {code}, but 1 is right"
-        print(f"{self.name} is wrong on purpose: {right}")
+        outcome = "red, as expected" if code == 1 else f"exit code {code}, expected 1"
+        print(f"{self.name} is misconfigured on purpose: {outcome}")
         return int(code != 1)
 
-    def titled(self) -> str:
-        """The stack with its version, once it is built."""
+    def title(self) -> str:
+        """The stack with its version, known once it is built."""
         found = None
         with contextlib.suppress(OSError):
             done = subprocess.run(
@@ -100,14 +100,14 @@ class Gate:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the gate that is named first and return its exit code."""
+    """Run the gate named by the first argument and return its exit code."""
     if not arguments or arguments[0] not in NAMES:
         names = ", ".join(NAMES)
-        print(f"usage: python {Path(__file__).name} NAME [options of pytest]; names are {names}", file=sys.stderr)
+        print(f"usage: python {Path(__file__).name} NAME [pytest options]; NAME is one of {names}", file=sys.stderr)
         return 2
     gate = named(arguments[0])
     if gate.skipped:
-        print(f"skipped: {gate.name} {gate.skipped}")
+        print(f"{gate.name} skipped: {gate.skipped}")
         return 0
     return gate.run(arguments[1:])
 
@@ -116,7 +116,7 @@ def named(name: str) -> Gate:
     """The gate of a name."""
     if name in REFERENCES:
         version = (sys.executable, "-c", "import grpc; print(grpc.__version__)")
-        return Gate(name, "grpcio {version}", version, REFERENCES[name], HERE / "no list")
+        return Gate(name, "grpcio {version}", version, REFERENCES[name], HERE / "no-list")
     return _proxy(name) if name in PROXIES else _implementation(name)
 
 

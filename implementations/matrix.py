@@ -1,9 +1,8 @@
-"""Runs every gate that this machine has and writes docs/generated/matrix.md: which requirement holds on which stack.
+"""Runs every gate for which this machine is equipped and writes docs/generated/matrix.md: which stack meets what.
 
-``python implementations/matrix.py`` runs all of them, one after the other; with names, only those. Each leaves its
-report in a folder of its own beneath ``build/matrix``, or beneath ``--reports=DIR``. With ``--reports`` and without
-names nothing is run: the page is written from what stands in DIR. A gate that is red does not keep the others from
-running; the exit code is 1 then.
+``python implementations/matrix.py`` runs all gates, one after the other; with names, only those. Each writes its report
+to its own folder below ``build/matrix``, or below ``--reports=DIR``. With ``--reports`` and without names, nothing runs
+and the page is written from the reports in DIR. A red gate does not stop the others; the exit code is 1 then.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "generated" / "matrix.md"
 REPORTS: Final = ROOT / "build" / "matrix"
 ABOUT: Final = "gate.json"
-"""What is known of a gate besides its report: its stack and its exit code, or why it was skipped."""
+"""The file beside a gate's report with its stack and its exit code, or why it was skipped."""
 HEAD: Final = """\
 # The matrix
 
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.names).difference(NAMES)):
-        parser.error(f"no gate {', '.join(unknown)}; gates are {', '.join(NAMES)}")
+        parser.error(f"unknown gate {', '.join(unknown)}; choose from {', '.join(NAMES)}")
     folder: Path = options.reports or REPORTS
     for name in options.names or (() if options.reports else NAMES):
         _run(named(name), folder.resolve() / name)
@@ -50,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     columns = [name for name in known if name not in WRONG and (folder / name / "report.json").exists()]
     if columns:
         options.page.write_text("\n".join([HEAD, *_gates(known), "", _merged(folder, columns)]), encoding="utf-8")
-    print(f"{len(known) - len(red)} of {len(known)} gates are not red{': ' * bool(red)}{', '.join(red)}")
+    print(f"{len(red)} of {len(known)} gates red{': ' * bool(red)}{', '.join(red)}")
     return int(bool(red) or not columns)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="matrix.py", description="Run gates and write docs/generated/matrix.md")
     parser.add_argument("names", nargs="*", metavar="NAME", help="A gate to run (default: all)")
-    parser.add_argument("--reports", type=Path, metavar="DIR", help="Folder of the reports; alone, nothing is run")
+    parser.add_argument("--reports", type=Path, metavar="DIR", help="Folder of the reports; without NAME nothing runs")
     parser.add_argument(
         "--page", type=Path, default=PAGE, metavar="FILE", help="Page to write (default: docs/generated/matrix.md)"
     )
@@ -65,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(gate: Gate, folder: Path) -> None:
-    """Run a gate and leave its report, and what else is known, in a folder."""
-    # What an earlier run said must not stand for one that does not come to its end.
+    """Run a gate and write its report, stack and exit code to a folder."""
+    # The outcome of an earlier run must not be mistaken for that of an aborted one.
     if (folder / ABOUT).exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,15 +76,15 @@ def _run(gate: Gate, folder: Path) -> None:
     else:
         try:
             code = gate.run([f"--grpcstream-report={folder}"])
-            about = {"stack": gate.titled(), "code": code}
+            about = {"stack": gate.title(), "code": code}
         except (OSError, subprocess.CalledProcessError) as error:
             print(error)
-            about = {"stack": gate.stack.replace(" {version}", ""), "code": 1, "broken": "it cannot be built"}
+            about = {"stack": gate.stack.replace(" {version}", ""), "code": 1, "broken": "build failed"}
     (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
 
 
 def _gates(known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A table of the gates: their stacks and what came of them."""
+    """A table of the gates, their stacks and their outcomes."""
     yield "| gate | stack | outcome |"
     yield "| --- | --- | --- |"
     for name in NAMES:
@@ -98,12 +97,12 @@ def _gates(known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             continue
         outcome = about.get("broken") or f"red, exit code {about['code']}"
         if about["code"] == 0:
-            outcome = "red, as it must be: set up wrongly on purpose" if name in WRONG else "green"
+            outcome = "red, as expected: misconfigured on purpose" if name in WRONG else "green"
         yield f"| {name} | {about['stack']} | {outcome} |"
 
 
 def _merged(folder: Path, names: Sequence[str]) -> str:
-    # -P: in the checkout, its folders would be found instead of the installed package.
+    # -P: otherwise Python would import the checkout's folders instead of the installed package.
     command = [sys.executable, "-P", "-m", "pytest_grpcstream.report", "merge", *(str(folder / name) for name in names)]
     command += [f"--name={name}" for name in names]
     return subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout

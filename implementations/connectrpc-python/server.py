@@ -26,7 +26,7 @@ RECORD_NAME = "gRPC Stream Server: Record"
 ROUTE_NAME = "gRPC Stream Server: Route"
 INITIAL_KEY = "x-grpc-test-echo-initial"
 TRAILING_KEY = "x-grpc-test-echo-trailing-bin"
-CODES = tuple(Code)  # in the order of gRPC's numbers, from CANCELED, which is 1
+CODES = tuple(Code)  # in the order of gRPC's codes, starting at CANCELED = 1
 
 Context: TypeAlias = "RequestContext[StreamRequest, StreamResponse]"
 Tokens: TypeAlias = set[str]
@@ -55,7 +55,7 @@ class StreamService:
                 case "!sleep":
                     await asyncio.sleep(number(rest) / 1000)
                 case "!watch":
-                    # Its headers stay behind: connectrpc sends them with the first response.
+                    # Its headers wait: connectrpc sends them with the first response.
                     tokens.add(rest)
                     await asyncio.Event().wait()
                 case "!cancelled":
@@ -92,7 +92,7 @@ class StreamService:
             return response(",".join(texts), received) if echo else response(RECORD_NAME, 1)
 
     async def route(self, requests: AsyncIterator[StreamRequest], ctx: Context) -> AsyncGenerator[StreamResponse]:
-        """Answer each request when it has been read."""
+        """Answer each request as soon as it is read."""
         with self._watched(ctx) as tokens:
             sent = 0
             async for request in requests:
@@ -127,18 +127,18 @@ class StreamService:
         try:
             yield tokens
         except (asyncio.CancelledError, GeneratorExit):
-            # How a method ends that waits or sends, also at its deadline.
+            # Raised in a method that waits or sends, also at its deadline.
             self._gone |= tokens
             raise
         except ConnectError as error:
-            # How it ends when it reads on. A status of its own choice may have the same code.
+            # Raised in a method that reads. A status that the method chose itself may have the same code.
             if error.code is Code.CANCELED and not isinstance(error, Refusal):
                 self._gone |= tokens
             raise
 
 
 class Refusal(ConnectError):
-    """A status that a method chose."""
+    """A status that a method chose itself."""
 
 
 def point_of(request: StreamRequest) -> StreamPoint:
@@ -149,7 +149,7 @@ def point_of(request: StreamRequest) -> StreamPoint:
 
 
 def number(rest: str) -> int:
-    """Return the number that begins what follows a directive's word; raises Refusal if there is none."""
+    """Return the number at the start of a directive's rest; raises Refusal if there is none."""
     first, _, _ = rest.partition(" ")
     if not (first.isascii() and first.isdigit() and len(first) <= 9):
         raise Refusal(Code.INVALID_ARGUMENT, f"a number of at most 9 digits is needed, not {first[:40]!r}")
@@ -157,7 +157,7 @@ def number(rest: str) -> int:
 
 
 def abort(rest: str, code: int) -> tuple[int, Refusal]:
-    """Take ``K TEXT`` of ``!abort K TEXT`` apart; raises Refusal if it is a bad directive."""
+    """Parse ``K TEXT`` of ``!abort K TEXT``; raises Refusal if it is malformed."""
     count = number(rest)
     if not 1 <= code <= len(CODES):
         raise Refusal(Code.INVALID_ARGUMENT, f"!abort takes a status code from 1 to 16, not {code}")
@@ -165,7 +165,7 @@ def abort(rest: str, code: int) -> tuple[int, Refusal]:
 
 
 def response(name: str, value: int) -> StreamResponse:
-    """Return a response whose value is the given one in int32 arithmetic."""
+    """Return a response whose value is wrapped around to int32."""
     return StreamResponse(pt=StreamPoint(name=name, value=(value + 2**31) % 2**32 - 2**31))
 
 

@@ -1,4 +1,4 @@
-"""What proxies do to the streams of their upstream server, each in its smallest test."""
+"""Findings on proxies, each in its smallest test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_grpcstream.clients.wire import ErrorCode, SettingCode, WireClient
 
 
 def shut(client: WireClient) -> WireClient:
-    """A new client whose stream windows are exhausted from the start."""
+    """A separate client with exhausted windows."""
     return client.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
 
 
@@ -23,8 +23,8 @@ def test_haproxy_replaces_no_error_with_cancel(grpcstream_wire: WireClient) -> N
 
 
 @pytest.mark.finding("envoy", "PAIR-14")
-def test_envoy_resets_a_response_that_no_error_follows(grpcstream_wire: WireClient) -> None:
-    """A response that waits for the client's window arrives, although the server resets the stream with NO_ERROR."""
+def test_envoy_resets_a_response_followed_by_no_error(grpcstream_wire: WireClient) -> None:
+    """A response that waits for the client's window arrives even if the server resets the stream with NO_ERROR."""
     with shut(grpcstream_wire) as client, client.record() as stream:
         stream.send("!finish")
         stream.connection.wait(lambda: False, 0.2)
@@ -35,7 +35,7 @@ def test_envoy_resets_a_response_that_no_error_follows(grpcstream_wire: WireClie
 
 
 @pytest.mark.finding("apache", "FLOW-15")
-def test_apache_keeps_a_status_until_the_window_opens(grpcstream_wire: WireClient) -> None:
+def test_apache_delays_a_status_until_the_window_opens(grpcstream_wire: WireClient) -> None:
     """Trailers need no window."""
     with shut(grpcstream_wire) as client, client.record() as stream:
         stream.send("!abort 0 no window", Code.NOT_FOUND)
@@ -43,8 +43,8 @@ def test_apache_keeps_a_status_until_the_window_opens(grpcstream_wire: WireClien
 
 
 @pytest.mark.finding("apache", "PAIR-14")
-def test_apache_reads_on_only_if_a_response_could_be_written(grpcstream_wire: WireClient) -> None:
-    """An upload needs no window for its response."""
+def test_apache_stops_reading_while_the_response_window_is_exhausted(grpcstream_wire: WireClient) -> None:
+    """An upload does not need window for its response."""
     with shut(grpcstream_wire) as client, client.record() as stream:
         for _ in range(10):
             stream.send("m" * 80_000)
@@ -52,7 +52,7 @@ def test_apache_reads_on_only_if_a_response_could_be_written(grpcstream_wire: Wi
 
 @pytest.mark.finding("apache", "CANCEL-4")
 def test_apache_counts_cancelled_calls_as_open(grpcstream_wire: WireClient) -> None:
-    """Cancelled calls do not delay new ones."""
+    """Cancelled calls do not block new ones."""
     streams = [grpcstream_wire.list("!sleep 20000") for _ in range(5)]
     grpcstream_wire.connection.wait(lambda: False, 0.2)
     for stream in streams:
@@ -62,8 +62,8 @@ def test_apache_counts_cancelled_calls_as_open(grpcstream_wire: WireClient) -> N
 
 
 @pytest.mark.finding("apache", "META-4")
-def test_apache_joins_metadata_which_grpcio_does_not_split(grpcstream_wire: WireClient) -> None:
-    """Binary metadata of one key in two fields comes back."""
+def test_apache_joins_binary_metadata_that_grpcio_does_not_split(grpcstream_wire: WireClient) -> None:
+    """Binary metadata in two fields of the same key is echoed."""
     metadata = [("x-grpc-test-echo-trailing-bin", value) for value in (b"first", b"second")]
     with grpcstream_wire.record(metadata=metadata) as stream:
         assert stream.close_and_recv() is not None

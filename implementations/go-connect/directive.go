@@ -13,8 +13,8 @@ import (
 	"grpcstream/proto"
 )
 
-// directive is a name taken apart: "!word rest", where the rest may be "number text". An ordinary name has a word too,
-// which no method knows.
+// directive is a parsed name: "!word rest", where the rest may be "number text". The word of an ordinary name is one
+// that no method knows.
 type directive struct {
 	word string
 	rest string
@@ -25,7 +25,7 @@ func directiveOf(point *proto.StreamPoint) directive {
 	return directive{word, rest}
 }
 
-// number is the number that the rest begins with; text is everything after it.
+// number is the number at the start of the rest; text is everything after it.
 func (d directive) number() (number int32, text string, err error) {
 	first, text, _ := strings.Cut(d.rest, " ")
 	parsed, err := strconv.ParseUint(first, 10, 31)
@@ -35,8 +35,8 @@ func (d directive) number() (number int32, text string, err error) {
 	return int32(parsed), text, nil
 }
 
-// abort is what "!abort K TEXT" asks for: K responses, then the error that the code in the point's value and TEXT make. A
-// bad one asks for no response and INVALID_ARGUMENT.
+// abort is what "!abort K TEXT" requests: K responses, then an error with the code in the point's value and the message
+// TEXT. A malformed one yields no response and INVALID_ARGUMENT.
 func (d directive) abort(point *proto.StreamPoint) (count int32, end error) {
 	count, text, err := d.number()
 	if err != nil {
@@ -48,7 +48,7 @@ func (d directive) abort(point *proto.StreamPoint) (count int32, end error) {
 	return count, connect.NewError(connect.Code(point.GetValue()), errors.New(text))
 }
 
-// sleep waits as long as "!sleep MS" says, and no longer than the RPC lives.
+// sleep waits for the MS of "!sleep MS", but not longer than the RPC lasts.
 func (d directive) sleep(ctx context.Context) error {
 	milliseconds, _, err := d.number()
 	if err != nil {
@@ -64,7 +64,7 @@ func (d directive) sleep(ctx context.Context) error {
 	}
 }
 
-// pointOf is the request's pt; a request without one is the caller's mistake.
+// pointOf returns the request's pt, or INVALID_ARGUMENT if it has none.
 func pointOf(request *proto.StreamRequest) (*proto.StreamPoint, error) {
 	if request.GetPt() == nil {
 		return nil, invalid("a request must have a pt")

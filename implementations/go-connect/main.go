@@ -1,4 +1,4 @@
-// Command stream-server serves StreamService at a port of the loopback interface, in gRPC's protocol and in Connect's.
+// Command stream-server serves StreamService on a port of the loopback interface, in gRPC's protocol and in Connect's.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"grpcstream/proto/protoconnect"
 )
 
-// How long the open calls may take to finish after SIGTERM.
+// How long open calls may take to finish after the server was asked to stop.
 const grace = time.Second
 
 func main() {

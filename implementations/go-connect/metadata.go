@@ -7,8 +7,8 @@ import (
 	"connectrpc.com/connect"
 )
 
-// echoMetadata is an interceptor that sends the contract's two keys back, whatever the handler returns. Values pass as
-// they stand in the header, so a binary one stays in its base64.
+// echoMetadata is an interceptor that echoes the contract's two keys, whatever the handler returns. Values are copied
+// from the header unchanged, so a binary one stays in base64.
 type echoMetadata struct{}
 
 func (echoMetadata) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {

@@ -22,7 +22,7 @@ type streamService struct {
 	watches watches
 }
 
-// List answers one request with responses that count up from its value; int32 addition wraps as the contract wants it.
+// List answers one request with responses that count up from its value; int32 addition wraps as the contract requires.
 func (s *streamService) List(
 	ctx context.Context, request *connect.Request[proto.StreamRequest], stream *connect.ServerStream[proto.StreamResponse],
 ) error {
@@ -49,7 +49,7 @@ func (s *streamService) List(
 		}
 	case "!watch":
 		watch.mark(directive.rest)
-		if err := stream.Send(nil); err != nil { // nil sends the headers only
+		if err := stream.Send(nil); err != nil { // nil sends only the headers
 			return err
 		}
 		<-ctx.Done()
@@ -107,7 +107,7 @@ reading:
 	return connect.NewResponse(response(recordName, 1)), nil
 }
 
-// Route answers each request when it has read it, and counts what it sends.
+// Route answers each request as soon as it has read it, and counts its responses.
 func (s *streamService) Route(
 	ctx context.Context, stream *connect.BidiStream[proto.StreamRequest, proto.StreamResponse],
 ) error {

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// watches remembers the tokens of the marked RPCs that ended by the client's going away.
+// watches remembers the tokens of the marked RPCs that ended because the client went away.
 type watches struct {
 	gone sync.Map
 }
 
-// watch is one RPC, and the tokens that it was marked with.
+// watch is one RPC and the tokens with which it was marked.
 type watch struct {
 	tokens []string
 }

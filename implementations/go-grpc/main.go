@@ -1,4 +1,4 @@
-// Command stream-server serves StreamService at a port of the loopback interface.
+// Command stream-server serves StreamService on a port of the loopback interface.
 package main
 
 import (
@@ -14,17 +14,17 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/gzip" // requests may come in gzip
+	_ "google.golang.org/grpc/encoding/gzip" // requests may be gzip-compressed
 
 	"grpcstream/proto"
 )
 
-// How long the open calls may take to finish after SIGTERM.
+// How long open calls may take to finish after the server was asked to stop.
 const grace = time.Second
 
 func main() {
 	port := flag.Int("port", 50051, "the port to listen on")
-	byHTTP := flag.Bool("serve-http", false, "serve by net/http and grpc's ServeHTTP, instead of grpc's own transport")
+	byHTTP := flag.Bool("serve-http", false, "serve with net/http and grpc's ServeHTTP instead of grpc's own transport")
 	flag.Parse()
 
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", *port))
@@ -57,7 +57,7 @@ func serve(stopping context.Context, listener net.Listener, server *grpc.Server)
 	return server.Serve(listener)
 }
 
-// serveHTTP uses the HTTP/2 server of net/http, as programs do that serve other things at the same port.
+// serveHTTP uses the HTTP/2 server of net/http, like programs that serve other content on the same port.
 func serveHTTP(stopping context.Context, listener net.Listener, server *grpc.Server) error {
 	protocols := &http.Protocols{}
 	protocols.SetUnencryptedHTTP2(true)

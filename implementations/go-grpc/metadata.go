@@ -10,8 +10,8 @@ const (
 	echoTrailing = "x-grpc-test-echo-trailing-bin"
 )
 
-// echoMetadata sends the contract's two keys back. grpc keeps what is set here until it sends the headers and the
-// trailers, whatever the handler returns.
+// echoMetadata echoes the contract's two keys. grpc keeps what is set here until it sends the headers and the trailers,
+// whatever the handler returns.
 func echoMetadata(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	received, _ := metadata.FromIncomingContext(stream.Context())
 	if values := received.Get(echoInitial); len(values) > 0 {

@@ -22,7 +22,7 @@ type streamService struct {
 	watches watches
 }
 
-// List answers one request with responses that count up from its value; int32 addition wraps as the contract wants it.
+// List answers one request with responses that count up from its value; int32 addition wraps as the contract requires.
 func (s *streamService) List(request *proto.StreamRequest, stream proto.StreamService_ListServer) error {
 	ctx, watch := stream.Context(), &watch{}
 	defer s.watches.end(ctx, watch)
@@ -108,7 +108,7 @@ func (s *streamService) Record(stream proto.StreamService_RecordServer) error {
 	}
 }
 
-// Route answers each request when it has read it, and counts what it sends.
+// Route answers each request as soon as it has read it, and counts its responses.
 func (s *streamService) Route(stream proto.StreamService_RouteServer) error {
 	ctx, watch := stream.Context(), &watch{}
 	defer s.watches.end(ctx, watch)

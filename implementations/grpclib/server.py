@@ -39,11 +39,11 @@ class StreamService(StreamServiceBase):
         await self._serve(stream, self._record)
 
     async def Route(self, stream: RpcStream) -> None:
-        """Answer each request when it has been read."""
+        """Answer each request as soon as it is read."""
         await self._serve(stream, self._route)
 
     async def _serve(self, stream: RpcStream, method: Method) -> None:
-        """Run a method with its metadata around it, and notice if the client goes away."""
+        """Run a method, echo its metadata, and notice if the client goes away."""
         assert stream.metadata is not None  # noqa: S101 - grpclib has set it
         initial = [(INITIAL_KEY, value) for value in stream.metadata.getall(INITIAL_KEY, [])]
         trailing = [(TRAILING_KEY, value) for value in stream.metadata.getall(TRAILING_KEY, [])]
@@ -51,13 +51,13 @@ class StreamService(StreamServiceBase):
         status, message = Status.OK, None
         try:
             if initial:
-                # At once, because grpclib answers an error without headers of its own: "trailers-only".
+                # At once, because grpclib answers an error with a trailers-only response.
                 await stream.send_initial_metadata(metadata=initial)
             await method(stream, tokens)
         except GRPCError as error:
             status, message = error.status, error.message
         except asyncio.CancelledError:
-            # How grpclib ends a method: on a reset, on a lost connection, and when the deadline has passed.
+            # grpclib raises these on a reset, on a lost connection, and when the deadline has passed.
             self._gone |= tokens
             raise
         await stream.send_trailing_metadata(status=status, status_message=message, metadata=trailing)
@@ -81,7 +81,7 @@ class StreamService(StreamServiceBase):
                 await asyncio.sleep(number(rest) / 1000)
             case "!watch":
                 tokens.add(rest)
-                # The headers are out already when they carry metadata.
+                # Headers with metadata were sent already.
                 if INITIAL_KEY not in (stream.metadata or ()):
                     await stream.send_initial_metadata()
                 await asyncio.Event().wait()
@@ -148,7 +148,7 @@ def point_of(request: StreamRequest) -> StreamPoint:
 
 
 def number(rest: str) -> int:
-    """Return the number that begins what follows a directive's word; raises GRPCError if there is none."""
+    """Return the number at the start of a directive's rest; raises GRPCError if there is none."""
     first, _, _ = rest.partition(" ")
     if not (first.isascii() and first.isdigit() and len(first) <= 9):
         raise GRPCError(Status.INVALID_ARGUMENT, f"a number of at most 9 digits is needed, not {first[:40]!r}")
@@ -156,7 +156,7 @@ def number(rest: str) -> int:
 
 
 def abort(rest: str, code: int) -> tuple[int, GRPCError]:
-    """Take ``K TEXT`` of ``!abort K TEXT`` apart; raises GRPCError if it is a bad directive."""
+    """Parse ``K TEXT`` of ``!abort K TEXT``; raises GRPCError if it is malformed."""
     count = number(rest)
     if not 1 <= code <= 16:
         raise GRPCError(Status.INVALID_ARGUMENT, f"!abort takes a status code from 1 to 16, not {code}")
@@ -164,7 +164,7 @@ def abort(rest: str, code: int) -> tuple[int, GRPCError]:
 
 
 def response(name: str, value: int) -> StreamResponse:
-    """Return a response whose value is the given one in int32 arithmetic."""
+    """Return a response whose value is wrapped around to int32."""
     return StreamResponse(pt=StreamPoint(name=name, value=(value + 2**31) % 2**32 - 2**31))
 
 

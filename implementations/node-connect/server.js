@@ -7,7 +7,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { StreamService } from "./gen/stream_pb.js";
 import { streamService } from "./service.js";
 
-const GRACE_MS = 1000; // how long open calls may take to finish after SIGTERM
+const GRACE_MS = 1000; // how long open calls may take to finish after the server was asked to stop
 
 const { values } = parseArgs({ options: { port: { type: "string", default: "50051" } } });
 

@@ -10,13 +10,13 @@ const ROUTE_NAME = "gRPC Stream Server: Route";
 const INITIAL_KEY = "x-grpc-test-echo-initial";
 const TRAILING_KEY = "x-grpc-test-echo-trailing-bin";
 
-/** The tokens of the marked RPCs that ended by the client's going away. */
+/** The tokens of the marked RPCs that ended because the client went away. */
 const gone = new Set();
 
-/** A status that a method chose. */
+/** A status that a method chose itself. */
 class Refusal extends ConnectError {}
 
-/** One RPC: the tokens it was marked with, and a signal that says when it is over. */
+/** One RPC: the tokens with which it was marked, and a signal that fires when it is over. */
 class Rpc {
   constructor(context) {
     this.signal = context.signal;
@@ -24,7 +24,7 @@ class Rpc {
     this.ended = false;
     copy(INITIAL_KEY, context.requestHeader, context.responseHeader);
     copy(TRAILING_KEY, context.requestHeader, context.responseTrailer);
-    // The signal fires after every RPC: only before the method has ended does it mean that the client is gone.
+    // The signal fires after every RPC; it means that the client went away only before the method has ended.
     this.signal.addEventListener("abort", () => {
       if (!this.ended) this.tokens.forEach((token) => gone.add(token));
     });
@@ -34,21 +34,21 @@ class Rpc {
     return sleep(milliseconds, undefined, { signal: this.signal });
   }
 
-  /** Waits until the client has gone away or the deadline has passed. */
+  /** Waits until the client goes away or the deadline passes. */
   async untilOver() {
     if (!this.signal.aborted) await once(this.signal, "abort");
     this.signal.throwIfAborted();
   }
 
-  /** The method has thrown. Only a status of its own choice ended the RPC; all others come from the connection. */
+  /** The method has thrown. Only a status that it chose itself ended the RPC; all others come from the connection. */
   failed(error) {
     this.ended ||= error instanceof Refusal;
-    if (this.signal.aborted) this.signal.throwIfAborted(); // a sleep that was cut short throws another error
+    if (this.signal.aborted) this.signal.throwIfAborted(); // an interrupted sleep throws another error
     throw error;
   }
 }
 
-/** Makes a handler of a method that yields responses. A client that goes away makes the generator return at a yield. */
+/** Turns a generator method into a handler. If the client goes away, the generator returns at a yield. */
 function streaming(method) {
   return async function* (requests, context) {
     const rpc = new Rpc(context);
@@ -126,19 +126,19 @@ async function* route(rpc, requests) {
   }
 }
 
-/** A request's pt; a request without one is the caller's mistake. */
+/** A request's pt; throws INVALID_ARGUMENT if it has none. */
 function pointOf(request) {
   if (!request.pt) throw new Refusal("a request must have a pt", Code.InvalidArgument);
   return request.pt;
 }
 
-/** What stands before the first space, and all that stands after it. */
+/** The text before the first space, and everything after it. */
 function cut(text) {
   const space = text.indexOf(" ");
   return space < 0 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)];
 }
 
-/** The number that begins what follows a directive's word. */
+/** The number at the start of a directive's rest. */
 function number(rest) {
   const [first] = cut(rest);
   if (!/^[0-9]{1,9}$/.test(first)) {
@@ -147,7 +147,7 @@ function number(rest) {
   return Number(first);
 }
 
-/** What "!abort K TEXT" asks for: K responses, then this status. Connect's codes are gRPC's. */
+/** What "!abort K TEXT" requests: K responses, then this status. Connect's codes equal gRPC's. */
 function abort(rest, code) {
   const count = number(rest);
   if (code < 1 || code > 16) {
@@ -156,7 +156,7 @@ function abort(rest, code) {
   return [count, new Refusal(cut(rest)[1], code)];
 }
 
-/** A response; the value wraps at 2^31. */
+/** A response; the value wraps around at 2^31. */
 function response(name, value) {
   return { pt: { name, value: value | 0 } };
 }

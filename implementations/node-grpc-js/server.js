@@ -7,12 +7,12 @@ import { loadSync } from "@grpc/proto-loader";
 
 import { streamService } from "./service.js";
 
-const GRACE_MS = 1000; // how long open calls may take to finish after SIGTERM
+const GRACE_MS = 1000; // how long open calls may take to finish after the server was asked to stop
 
 const { values } = parseArgs({ options: { port: { type: "string", default: "50051" } } });
 
-// The loader reads the definition when the server starts: nothing is generated. With the defaults, a field that is not
-// on the wire has its proto3 value, and a pt that is not there is null.
+// The loader reads the definition when the server starts, so nothing is generated. With the defaults, an absent scalar
+// field has its proto3 default, and an absent pt is null.
 const path = fileURLToPath(new URL("../../proto/stream.proto", import.meta.url));
 const { proto } = loadPackageDefinition(loadSync(path, { defaults: true }));
 

@@ -10,7 +10,7 @@ const ROUTE_NAME = "gRPC Stream Server: Route";
 const INITIAL_KEY = "x-grpc-test-echo-initial";
 const TRAILING_KEY = "x-grpc-test-echo-trailing-bin";
 
-/** The tokens of the marked RPCs that ended by the client's going away. */
+/** The tokens of the marked RPCs that ended because the client went away. */
 const gone = new Set();
 
 class StatusError extends Error {
@@ -21,7 +21,7 @@ class StatusError extends Error {
   }
 }
 
-/** One RPC as its method sees it: requests to read, responses to send, and a signal that says when it is over. */
+/** One RPC as its method sees it: requests to read, responses to send, and a signal that fires when it is over. */
 class Rpc {
   constructor(call) {
     this.call = call;
@@ -32,14 +32,14 @@ class Rpc {
     const over = new AbortController();
     this.signal = over.signal;
     call.once("cancelled", () => {
-      // grpc-js emits this after every RPC: only before the method has ended does it mean that the client is gone.
+      // grpc-js emits this after every RPC; it means that the client went away only before the method has ended.
       if (!this.ended) this.tokens.forEach((token) => gone.add(token));
       over.abort();
     });
     if (call.metadata.get(INITIAL_KEY).length > 0) this.sendHeaders();
   }
 
-  /** The requests up to the half-close; the call stays open for responses when they have been read. */
+  /** The requests up to the half-close; the call stays open for responses after they were read. */
   requests() {
     return this.call.iterator({ destroyOnReturn: false });
   }
@@ -48,7 +48,7 @@ class Rpc {
     this.call.sendMetadata(this.initial);
   }
 
-  /** Sends a response, and waits while the client takes no more. */
+  /** Sends a response, and waits while flow control blocks. */
   async send(name, value) {
     if (!this.call.write(response(name, value))) await once(this.call, "drain", { signal: this.signal });
   }
@@ -57,14 +57,14 @@ class Rpc {
     return sleep(milliseconds, undefined, { signal: this.signal });
   }
 
-  /** Waits until the client has gone away or the deadline has passed. */
+  /** Waits until the client goes away or the deadline passes. */
   async untilOver() {
     if (!this.signal.aborted) await once(this.signal, "abort");
     this.signal.throwIfAborted();
   }
 }
 
-/** Makes a handler for grpc-js of a method: ends the call with OK, or with the status that the method threw. */
+/** Turns a method into a grpc-js handler that ends the call with OK or with the status that the method threw. */
 function streaming(method) {
   return async (call) => {
     const rpc = new Rpc(call);
@@ -148,19 +148,19 @@ async function route(rpc) {
   }
 }
 
-/** A request's pt; a request without one is the caller's mistake. */
+/** A request's pt; throws INVALID_ARGUMENT if it has none. */
 function pointOf(request) {
   if (!request.pt) throw new StatusError(status.INVALID_ARGUMENT, "a request must have a pt");
   return request.pt;
 }
 
-/** What stands before the first space, and all that stands after it. */
+/** The text before the first space, and everything after it. */
 function cut(text) {
   const space = text.indexOf(" ");
   return space < 0 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)];
 }
 
-/** The number that begins what follows a directive's word. */
+/** The number at the start of a directive's rest. */
 function number(rest) {
   const [first] = cut(rest);
   if (!/^[0-9]{1,9}$/.test(first)) {
@@ -169,7 +169,7 @@ function number(rest) {
   return Number(first);
 }
 
-/** What "!abort K TEXT" asks for: K responses, then this status. */
+/** What "!abort K TEXT" requests: K responses, then this status. */
 function abort(rest, code) {
   const count = number(rest);
   if (code < 1 || code > 16) {
@@ -178,7 +178,7 @@ function abort(rest, code) {
   return [count, new StatusError(code, cut(rest)[1])];
 }
 
-/** A response; the value wraps at 2^31. */
+/** A response; the value wraps around at 2^31. */
 function response(name, value) {
   return { pt: { name, value: value | 0 } };
 }

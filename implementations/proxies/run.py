@@ -1,7 +1,7 @@
 """Runs a proxy in the foreground, in front of a gRPC server: ``python run.py nginx --port 8080 --upstream HOST:PORT``.
 
-Without ``--upstream``, it starts the bundled reference as the upstream server. Everything that the proxy writes goes to
-a temporary folder. SIGTERM and SIGINT end the proxy and the reference. The exit code 127 means that the program of the
+Without ``--upstream`` the bundled reference server is started as the upstream server. The proxy writes its files to a
+temporary folder. SIGTERM and SIGINT end the proxy and the reference. An exit code of 127 means that the program of the
 proxy, or the reference, is not installed.
 """
 
@@ -36,10 +36,10 @@ class Proxy:
     Attributes:
         programs: names of its program; the first that is installed is used.
         configuration: the template of its configuration.
-        arguments: the command line behind the program, for a configuration file.
-        stack: what it is called, with ``{version}`` for its version.
+        arguments: the program's arguments for a configuration file.
+        stack: its name, with ``{version}`` for its version.
         version: the arguments with which it prints its version.
-        environment: more variables that it needs, for its temporary folder.
+        environment: additional environment variables for its temporary folder.
     """
 
     programs: tuple[str, ...]
@@ -97,37 +97,37 @@ PROXIES: Final = {
 
 
 class NotInstalledError(Exception):
-    """Raised when a program is not installed."""
+    """Raised when a needed program is not on this machine."""
 
 
-class _Signalled(Exception):
-    """Raised by SIGINT and SIGTERM."""
+class _Terminated(Exception):
+    """Raised by a signal that asks the program to end."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a proxy until it ends or a signal comes, and return the exit code."""
     options = _parser().parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _raise_signalled)
+        signal.signal(number, _terminate)
     try:
         with contextlib.ExitStack() as stack:
             path = program(PROXIES[options.name])
             upstream = options.upstream or stack.enter_context(_reference())
-            # The workers of some proxies run as another user, who must reach their own folders in it.
+            # The workers of some proxies run as another user and must reach their folders in it.
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{options.name}-")))
             folder.chmod(0o711)
             return stack.enter_context(_proxy(options.name, path, options.port, upstream, folder)).wait()
     except NotInstalledError as error:
         print(error, file=sys.stderr)
         return NOT_INSTALLED
-    except _Signalled:
+    except _Terminated:
         return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="run.py", description="Run a proxy in front of a gRPC server")
     parser.add_argument("name", choices=PROXIES, help="Proxy and configuration: %(choices)s", metavar="NAME")
-    parser.add_argument("--port", type=int, required=True, help="Port of 127.0.0.1 where the proxy listens")
+    parser.add_argument("--port", type=int, required=True, help="Port of 127.0.0.1 on which the proxy listens")
     parser.add_argument(
         "--upstream", type=_address, metavar="HOST:PORT", help="Upstream server (default: starts the reference)"
     )
@@ -141,25 +141,25 @@ def _address(text: str) -> str:
     return text
 
 
-def _raise_signalled(_number: int, _frame: FrameType | None) -> None:
+def _terminate(_number: int, _frame: FrameType | None) -> None:
     # A second signal must not interrupt the cleanup after the first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    raise _Signalled
+    raise _Terminated
 
 
 def program(proxy: Proxy) -> str:
     """The path of its program.
 
     Raises:
-        NotInstalledError: it is not installed.
+        NotInstalledError: none of its programs is installed.
     """
-    # Debian has servers in folders that only the path of root has.
+    # Debian installs servers in folders that are only in the PATH of root.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
     for name in proxy.programs:
         if found := shutil.which(name, path=path):
             return found
-    raise NotInstalledError(f"{' or '.join(proxy.programs)} is not installed, or not in the path")
+    raise NotInstalledError(f"{' or '.join(proxy.programs)} is not installed or not in the PATH")
 
 
 @contextlib.contextmanager
@@ -183,7 +183,7 @@ def _reference() -> Iterator[str]:
         # Its first line: "StreamService on 127.0.0.1:50051, ..."
         line = server.stdout.readline() if server.stdout else ""
         if not line:
-            raise NotInstalledError(f"the reference server does not start by {sys.executable}: use --upstream")
+            raise NotInstalledError(f"cannot start the reference server with {sys.executable}: use --upstream")
         yield line.split()[2].rstrip(",")
 
 

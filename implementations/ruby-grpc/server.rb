@@ -8,7 +8,7 @@ $LOAD_PATH.unshift File.join(__dir__, 'gen')
 require 'grpc'
 require 'stream_services_pb'
 
-# Everything of the contract but "watch": the gem does not tell a method that its client has gone away.
+# The whole contract except "watch": the gem does not notify a method that its client went away.
 class StreamService < Proto::StreamService::Service
   LIST_RESPONSES = 7
   RECORD_NAME = 'gRPC Stream Server: Record'
@@ -27,7 +27,7 @@ class StreamService < Proto::StreamService::Service
     refusing(trailing) { record_of(call) }
   end
 
-  # Answers each request when it has been read.
+  # Answers each request as soon as it is read.
   def route(requests, call)
     echoing(call) { |responses| route_into(responses, requests, call) }
   end
@@ -98,21 +98,21 @@ class StreamService < Proto::StreamService::Service
     end
   end
 
-  # An enumerator of the responses that a block puts out, with the RPC's metadata around them.
+  # An enumerator of the responses that a block yields, with the RPC's metadata around them.
   def echoing(call)
     trailing = echo(call)
     Enumerator.new { |responses| refusing(trailing) { yield responses } }
   end
 
-  # Sends the contract's two keys back; returns the trailing one, which an error must carry itself.
+  # Echoes the contract's two keys; returns the trailing one, which an error must carry itself.
   def echo(call)
-    # Of several values only the first: an array in what is sent corrupts memory.
+    # Only the first of several values: sending an array corrupts memory.
     # https://github.com/grpc/grpc/pull/42827
     initial, trailing = [INITIAL_KEY, TRAILING_KEY].map do |key|
       call.metadata.slice(key).transform_values { |value| Array(value).first }
     end
     call.merge_metadata_to_send(initial)
-    # At once, because an error has no headers of its own.
+    # At once, because an error is trailers-only.
     call.send_initial_metadata unless initial.empty?
     call.output_metadata.update(trailing)
     trailing
@@ -124,18 +124,18 @@ class StreamService < Proto::StreamService::Service
     raise GRPC::BadStatus.new(e.code, e.details, trailing)
   end
 
-  # A request's pt; a request without one is the caller's mistake.
+  # A request's pt; raises INVALID_ARGUMENT if it has none.
   def point_of(request)
     request.pt || raise(GRPC::InvalidArgument, 'a request must have a pt')
   end
 
-  # What stands before the first space, and all that stands after it.
+  # The text before the first space, and everything after it.
   def cut(text)
     word, _, rest = text.partition(' ')
     [word, rest]
   end
 
-  # The number that begins what follows a directive's word.
+  # The number at the start of a directive's rest.
   def number(rest)
     first, = cut(rest)
     raise GRPC::InvalidArgument, 'a directive needs a number of at most 9 digits' unless first.match?(/\A[0-9]{1,9}\z/)
@@ -143,7 +143,7 @@ class StreamService < Proto::StreamService::Service
     Integer(first, 10)
   end
 
-  # What "!abort K TEXT" asks for: K responses, then this status.
+  # What "!abort K TEXT" requests: K responses, then this status.
   def abort(rest, code)
     count = number(rest)
     raise GRPC::InvalidArgument, "!abort takes a status code from 1 to 16, not #{code}" unless (1..16).cover?(code)
@@ -151,16 +151,16 @@ class StreamService < Proto::StreamService::Service
     [count, GRPC::BadStatus.new(code, cut(rest).last)]
   end
 
-  # Waits as long as "!sleep MS" says, and not beyond the deadline: all that a method can know of its RPC's end.
+  # Waits for the MS of "!sleep MS", but not beyond the deadline, the only end of its RPC that a method can know.
   def wait(rest, call)
     seconds = number(rest) / 1000.0
-    # An RPC without a deadline has one before 1970.
+    # For an RPC without a deadline, the gem reports one before 1970.
     left = call.deadline > Time.at(0) ? call.deadline - Time.now : seconds
     sleep(seconds.clamp(0, [left, 0].max))
     raise GRPC::DeadlineExceeded if left < seconds
   end
 
-  # A response; the value wraps at 2^31.
+  # A response; the value wraps around at 2^31.
   def response(name, value)
     wrapped = (value + 2**31) % 2**32 - 2**31
     Proto::StreamResponse.new(pt: Proto::StreamPoint.new(name: name, value: wrapped))
@@ -169,7 +169,7 @@ end
 
 port = 50_051
 OptionParser.new { |options| options.on('--port PORT', Integer, 'Port to listen on') { |given| port = given } }.parse!
-# Each open call holds a thread of the pool, and one more than it has is refused.
+# Each open call holds a thread of the pool; calls beyond its size are refused.
 server = GRPC::RpcServer.new(pool_size: 300, poll_period: 1, server_args: { 'grpc.so_reuseport' => 0 })
 server.add_http2_port("127.0.0.1:#{port}", :this_port_is_insecure)
 server.handle(StreamService)

@@ -1,4 +1,4 @@
-//! Generates the code of proto/stream.proto. protox is a compiler in Rust: no protoc is needed.
+//! Generates the code of proto/stream.proto. protox is a compiler in Rust, so protoc is not needed.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-"""The documentation is true: its examples run, its options and its links exist, its numbers are right."""
+"""The documentation is correct: its examples run, its options and links exist, its numbers match."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a folder, apart from the project's own settings."""
+    """Run pytest in a folder, isolated from the project's own settings."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={folder}", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/writing-tests.md"])
 def test_every_example_of_a_test_passes(tmp_path: Path, name: str) -> None:
-    """The examples of a page, put into files of the names that they have, are a project whose tests pass."""
+    """The examples of a page, saved under the file names they carry, form a project whose tests pass."""
     blocks = list(NAMED_BLOCK.finditer((ROOT / name).read_text(encoding="utf-8")))
     assert blocks
     for block in blocks:
@@ -49,22 +49,22 @@ def test_every_example_of_a_test_passes(tmp_path: Path, name: str) -> None:
 
 @pages
 def test_every_option_named_exists(page: Path, pytestconfig: pytest.Config) -> None:
-    """Every option that a page names is one that pytest knows."""
+    """Pytest knows every option that a page names."""
     named = set(OPTION.findall(page.read_text(encoding="utf-8")))
     known = {f"--{dest.replace('_', '-')}" for dest in vars(pytestconfig.option) if dest.startswith("grpcstream_")}
     assert named <= known
 
 
 @pages
-def test_every_link_to_a_file_finds_it(page: Path) -> None:
-    """A link to another file of the repository finds it."""
+def test_every_linked_file_exists(page: Path) -> None:
+    """The target of every link to a file of the repository exists."""
     links = LINK.findall(page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 @pages
 def test_every_requirement_named_exists(page: Path) -> None:
-    """The requirements that a page names are registered, except the candidates that were left out."""
+    """The requirements that a page names are registered, except candidates that were rejected."""
     _, _, left_out = section("Not a requirement of its own").partition("| --- |")
     candidates = {line.split("|")[1].strip() for line in left_out.splitlines() if line.startswith("| ")}
     assert not candidates & set(registry())
@@ -72,19 +72,19 @@ def test_every_requirement_named_exists(page: Path) -> None:
 
 
 def test_the_number_of_candidates_is_right() -> None:
-    """Every candidate of the catalogue is in the suite or is listed with the reason why not."""
+    """Every candidate of the catalogue is in the suite or is listed with the reason why it is not."""
     text = COVERAGE.read_text(encoding="utf-8")
     added = set(REQUIREMENT.findall(section("Added since")))
     assert added <= set(registry())
     listed = [line for line in section("Not a requirement of its own").splitlines() if line.startswith("| ")]
-    head = 2  # the names of the columns and the line below them
+    head = 2  # the column names and the line below them
     found = re.search(r"a catalogue of (\d+) candidate requirements", text)
     assert found is not None
     assert len(registry()) - len(added) + len(listed) - head == int(found[1])
 
 
 def test_the_stress_requirements_are_listed() -> None:
-    """The page lists the requirements of the tests that run only with -m stress."""
+    """The page lists the requirements whose tests run only with -m stress."""
     marked = set()
     for info in pkgutil.iter_modules(conformance.__path__):
         module = importlib.import_module(f"{conformance.__name__}.{info.name}")
@@ -111,7 +111,7 @@ def section(title: str) -> str:
 
 
 def marks(one: Any) -> Iterator[Any]:
-    """Yield the markers of a module or of a test, those of its parameters included."""
+    """Yield the markers of a module or of a test, including those of its parameters."""
     for mark in getattr(one, "pytestmark", []):
         yield mark
         if mark.name == "parametrize":

@@ -49,7 +49,7 @@ class DeadlineKillsShortCalls(Mutant):
 
 
 class DeadlineIsTakenForMilliseconds(Mutant):
-    """The seconds until a deadline are taken for milliseconds."""
+    """The seconds until a deadline are read as milliseconds."""
 
     killed_by = "DEADL-5"
 

@@ -1,4 +1,4 @@
-"""The lower bound of every dependency is the version that is tested."""
+"""The lower bound of every dependency is a tested version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel holds the four folders as one import package, and nothing else."""
+"""The wheel contains the four folders as one import package, and nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHIPPED = {".binpb", ".json", ".proto", ".py", ".pyi", ".toml", ".typed"}
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the checkout: setuptools leaves a build folder behind whose content gets into the next wheel."""
+    """Copy the checkout, because setuptools leaves a build folder behind whose content ends up in the next wheel."""
     copy = tmp_path_factory.mktemp("source") / "checkout"
     unwanted = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "venv", "node_modules")
     return Path(shutil.copytree(ROOT, copy, ignore=unwanted))
@@ -37,7 +37,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
-    """Build the wheel, without the network, and return the root of its content."""
+    """Build the wheel without network access, and return the root of its content."""
     folder = tmp_path_factory.mktemp("wheel")
     run = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *OFFLINE, "--wheel-dir", folder, source],
@@ -60,8 +60,8 @@ def dist_info(wheel: zipfile.Path) -> zipfile.Path:
     return folder
 
 
-def test_it_holds_every_file_of_the_four_folders(source: Path, wheel: zipfile.Path) -> None:
-    """Every module and data file of the four folders is shipped at its place, and no other file is."""
+def test_the_wheel_contains_every_file_of_the_four_folders(source: Path, wheel: zipfile.Path) -> None:
+    """Every module and data file of the four folders is shipped in its place, and no other file is."""
     expected = {
         f"{place}/{path.relative_to(source / folder).as_posix()}"
         for folder, place in PLACES.items()
@@ -86,18 +86,18 @@ def test_it_holds_every_file_of_the_four_folders(source: Path, wheel: zipfile.Pa
         "stream.binpb",
     ],
 )
-def test_it_holds_what_is_reached_by_name(wheel: zipfile.Path, name: str) -> None:
-    """Each file that pytest, the plugin, a user or a type checker reaches by its name is in the wheel."""
+def test_the_wheel_contains_what_is_accessed_by_name(wheel: zipfile.Path, name: str) -> None:
+    """Each file that pytest, the plugin, a user or a type checker accesses by name is in the wheel."""
     assert (wheel / "pytest_grpcstream" / name).is_file()
 
 
 def test_it_installs_one_top_level_package(wheel: zipfile.Path, dist_info: zipfile.Path) -> None:
-    """Nothing is installed beside pytest_grpcstream: a top-level proto would overwrite that of proto-plus."""
+    """Nothing is installed beside pytest_grpcstream; a top-level proto would overwrite that of proto-plus."""
     assert {entry.name for entry in wheel.iterdir()} == {"pytest_grpcstream", dist_info.name}
 
 
 def test_its_entry_point_is_the_plugin(dist_info: zipfile.Path) -> None:
-    """Pytest finds the plugin by one entry point, under the name grpcstream."""
+    """Pytest finds the plugin by one entry point named grpcstream."""
     entry_points = configparser.ConfigParser()
     entry_points.read_string((dist_info / "entry_points.txt").read_text(encoding="utf-8"))
     assert {name: dict(entry_points[name]) for name in entry_points.sections()} == {
@@ -105,8 +105,8 @@ def test_its_entry_point_is_the_plugin(dist_info: zipfile.Path) -> None:
     }
 
 
-def test_its_metadata_is_that_of_the_project(source: Path, dist_info: zipfile.Path) -> None:
-    """Name, version, supported Pythons, licence, dependencies and the README arrive in the wheel."""
+def test_its_metadata_matches_the_project(source: Path, dist_info: zipfile.Path) -> None:
+    """Name, version, supported Pythons, licence, dependencies and README are in the wheel's metadata."""
     project: dict[str, Any] = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     metadata = _parse((dist_info / "METADATA").read_text(encoding="utf-8"))
     assert metadata["Name"] == "pytest-grpcstream"

@@ -42,7 +42,7 @@ class Call:
         context: its grpcio context.
         method: ``List``, ``Record`` or ``Route``.
         gone: the tokens of RPCs that ended because the client went away.
-        over: set when the RPC is over, whoever ended it.
+        over: set when the RPC is over, ended by either side.
         settled: whether the server has ended it.
     """
 

@@ -4,7 +4,7 @@
 
 namespace {
 
-// What stands before the first space, and all that stands after it.
+// The text before the first space, and everything after it.
 Directive Cut(const std::string& text) {
   const auto space = text.find(' ');
   if (space == std::string::npos) return {text, ""};
@@ -43,7 +43,7 @@ grpc::Status ReadAbort(const Directive& directive, const proto::StreamPoint& poi
 proto::StreamResponse Response(const std::string& name, int32_t first, int32_t k) {
   proto::StreamResponse response;
   response.mutable_pt()->set_name(name);
-  // Unsigned, because only that wraps by definition.
+  // Unsigned, because only unsigned overflow is defined.
   response.mutable_pt()->set_value(static_cast<int32_t>(static_cast<uint32_t>(first) + static_cast<uint32_t>(k)));
   return response;
 }

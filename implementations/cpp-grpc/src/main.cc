@@ -10,7 +10,7 @@
 
 namespace {
 
-// How long the open calls may take to finish after SIGTERM.
+// How long open calls may take to finish after the server was asked to stop.
 constexpr std::chrono::seconds kGrace(1);
 
 }  // namespace
@@ -20,18 +20,18 @@ int main(int count, char** arguments) {
     std::cerr << "usage: stream-server --port PORT" << std::endl;
     return 2;
   }
-  // Blocked in every thread, so that sigwait() below has them.
-  sigset_t stopping;
-  sigemptyset(&stopping);
-  sigaddset(&stopping, SIGINT);
-  sigaddset(&stopping, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &stopping, nullptr);
+  // Blocked in every thread, so that sigwait() below receives them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   StreamService service;
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(std::string("127.0.0.1:") + arguments[2], grpc::InsecureServerCredentials(), &port);
-  // Else a second server could share the port with this one.
+  // Otherwise a second server could share the port with this one.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(&service);
   const auto server = builder.BuildAndStart();
@@ -39,7 +39,7 @@ int main(int count, char** arguments) {
   std::cout << "listening on 127.0.0.1:" << port << std::endl;
 
   int number = 0;
-  sigwait(&stopping, &number);
+  sigwait(&signals, &number);
   server->Shutdown(std::chrono::system_clock::now() + kGrace);
   return 0;
 }

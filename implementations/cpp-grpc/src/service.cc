@@ -13,7 +13,7 @@ constexpr char kRouteName[] = "gRPC Stream Server: Route";
 constexpr char kInitialKey[] = "x-grpc-test-echo-initial";
 constexpr char kTrailingKey[] = "x-grpc-test-echo-trailing-bin";
 
-// Sends the contract's two keys back, whatever the status.
+// Echoes the contract's two keys, whatever the status.
 void EchoMetadata(grpc::ServerContext* context) {
   for (const auto& [key, value] : context->client_metadata()) {
     if (key == kInitialKey) context->AddInitialMetadata(kInitialKey, std::string(value.data(), value.size()));
@@ -36,7 +36,7 @@ std::string Joined(const std::vector<std::string>& texts) {
   return joined;
 }
 
-// Writes `count` responses that count up from `first`; returns CANCELLED if the client is gone.
+// Writes `count` responses that count up from `first`; returns CANCELLED if the client went away.
 template <typename Stream>
 grpc::Status Write(Stream* stream, const std::string& name, int32_t first, int32_t count, Watch* watch) {
   for (int32_t k = 0; k < count; ++k) {

@@ -5,7 +5,7 @@
 
 namespace {
 
-// The synchronous API reports the end of an RPC only when it is polled.
+// The synchronous API only reports that an RPC is over when polled.
 constexpr std::chrono::milliseconds kLook(10);
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Which marked RPCs ended by the client's going away.
+// The marked RPCs that ended because the client went away.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -31,10 +31,10 @@ class Watch {
 
   void Mark(const std::string& token) { tokens_.push_back(token); }
 
-  // The client is gone, though IsCancelled() may not know it yet: a write failed.
+  // The client went away, although IsCancelled() may not know it yet: a write failed.
   void Gone() { gone_ = true; }
 
-  // Waits that long, or until the RPC is over; returns CANCELLED if it is.
+  // Waits for a duration or until the RPC is over; returns CANCELLED if it is over.
   grpc::Status Sleep(std::chrono::milliseconds time) const;
 
   // Waits until the RPC is over.

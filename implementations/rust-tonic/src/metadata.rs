@@ -1,4 +1,4 @@
-//! The metadata feature of the contract, as a layer around the service: handlers of tonic cannot add trailers to OK.
+//! The metadata feature of the contract, as a layer around the service: tonic handlers cannot add trailers to OK.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ const INITIAL: HeaderName = HeaderName::from_static("x-grpc-test-echo-initial");
 const TRAILING: HeaderName = HeaderName::from_static("x-grpc-test-echo-trailing-bin");
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// Sends the two keys back, whatever the status. Values pass as they stand in the header, a binary one in its base64.
+/// Echoes the two keys, whatever the status. Values are copied unchanged, so a binary one stays in base64.
 #[derive(Clone)]
 pub struct EchoMetadata<S> {
     pub inner: S,
@@ -41,7 +41,7 @@ where
             let mut response = answered.await?;
             response.headers_mut().extend(initial);
             if response.headers().contains_key(STATUS) {
-                // A trailers-only response: the headers are the trailers too.
+                // In a trailers-only response the headers are also the trailers.
                 response.headers_mut().extend(trailing);
                 return Ok(response);
             }

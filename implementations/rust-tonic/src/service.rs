@@ -119,7 +119,7 @@ async fn record(mut requests: Streaming<StreamRequest>, watch: &mut Watch) -> Re
     Ok(if echo { response(&texts.join(","), received, 0) } else { response(RECORD_NAME, 1, 0) })
 }
 
-/// Reads one request of a Route; returns the name, the first value and the number of the responses to it, or None when the
+/// Reads one request of a Route; returns the name, the first value and the number of the responses to it, or None if the
 /// Route ends with OK.
 async fn route(
     requests: &mut Streaming<StreamRequest>,

@@ -11,7 +11,7 @@ use tonic::Status;
 pub struct Watches(Arc<Mutex<HashSet<String>>>);
 
 impl Watches {
-    /// Begins to watch an RPC that has no token yet.
+    /// Starts watching an RPC that has no token yet.
     pub fn begin(&self) -> Watch {
         Watch { watches: self.clone(), tokens: Vec::new() }
     }
@@ -22,7 +22,7 @@ impl Watches {
     }
 }
 
-/// One RPC. tonic drops what belongs to an RPC whose client is gone, so a watch that is dropped before its end counts.
+/// One RPC. tonic drops the values of an RPC whose client went away, so a watch dropped before its end counts.
 pub struct Watch {
     watches: Watches,
     tokens: Vec<String>,
@@ -38,7 +38,7 @@ impl Watch {
         self.tokens.clear();
     }
 
-    /// Passes a result on. An error ends the RPC, unless it came from the connection, which tonic's errors name as source.
+    /// Passes a result on. An error ends the RPC, unless its source says that it came from the connection.
     pub fn settle<T>(&mut self, result: Result<T, Status>) -> Result<T, Status> {
         result.inspect_err(|status| {
             if status.source().is_none() {

@@ -6,12 +6,12 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 
 /**
- * A name taken apart: "!word rest", where the rest may be "number text". An ordinary name has a word too, which no method
+ * A parsed name: "!word rest", where the rest may be "number text". The word of an ordinary name is one that no method
  * knows.
  */
 record Directive(StreamPoint point, String word, String rest) {
 
-    /** Takes a request's pt; a request without one is the caller's mistake. */
+    /** Parses a request's pt; throws INVALID_ARGUMENT if it has none. */
     static Directive of(StreamRequest request) {
         if (!request.hasPt()) {
             throw invalid("a request must have a pt");
@@ -20,7 +20,7 @@ record Directive(StreamPoint point, String word, String rest) {
         return new Directive(request.getPt(), parts[0], parts.length > 1 ? parts[1] : "");
     }
 
-    /** The number that the rest begins with. */
+    /** The number at the start of the rest. */
     int number() {
         String first = rest.split(" ", 2)[0];
         if (!first.matches("[0-9]{1,9}")) {
@@ -29,7 +29,7 @@ record Directive(StreamPoint point, String word, String rest) {
         return Integer.parseInt(first);
     }
 
-    /** The status of "!abort K TEXT", the code of which is the point's value. */
+    /** The status of "!abort K TEXT", whose code is the point's value. */
     StatusRuntimeException abort() {
         number();
         if (point.getValue() < 1 || point.getValue() > 16) {

@@ -9,7 +9,7 @@ import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 
-/** Sends the contract's two keys back, whatever the status. */
+/** Echoes the contract's two keys, whatever the status. */
 final class EchoMetadata implements ServerInterceptor {
     private static final Metadata.Key<String> INITIAL =
             Metadata.Key.of("x-grpc-test-echo-initial", Metadata.ASCII_STRING_MARSHALLER);
@@ -17,7 +17,7 @@ final class EchoMetadata implements ServerInterceptor {
             Metadata.Key.of("x-grpc-test-echo-trailing-bin", Metadata.BINARY_BYTE_MARSHALLER);
     private static final Context.Key<ServerCall<?, ?>> CALL = Context.key("call");
 
-    /** Sends the headers of the RPC in whose method this is called; stream observers send them with the first response. */
+    /** Sends the headers of the current RPC; stream observers send them only with the first response. */
     static void sendHeaders() {
         CALL.get().sendHeaders(new Metadata());
     }

@@ -15,9 +15,9 @@ import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One RPC that does one thing at a time: it sends as fast as the client takes it, waits without holding a thread, and asks
- * for the next request when the one before was answered. What a subclass does with a request, it does in
- * {@link #handle}, and it says with {@code then} what follows.
+ * One RPC that does one thing at a time: it sends as fast as the client reads, waits without holding a thread, and
+ * requests the next message once the previous one was answered. A subclass processes a request in {@link #handle}, and
+ * passes what follows as {@code then}.
  */
 abstract class Rpc implements StreamObserver<StreamRequest> {
     private static final ScheduledExecutorService TIMER = Executors.newSingleThreadScheduledExecutor(task -> {
@@ -40,17 +40,17 @@ abstract class Rpc implements StreamObserver<StreamRequest> {
     /** How many responses were sent. */
     int sent;
 
-    /** {@code gone} gets the tokens that this RPC was marked with if the client goes away. */
+    /** {@code gone} receives the tokens with which this RPC was marked if the client goes away. */
     Rpc(StreamObserver<StreamResponse> responses, Set<String> gone) {
         client = (ServerCallStreamObserver<StreamResponse>) responses;
         client.setOnReadyHandler(this::drain);
         client.setOnCancelHandler(() -> cancelled(gone));
     }
 
-    /** Does what a request asks for; a status that it throws ends the RPC. */
+    /** Processes a request; a status that it throws ends the RPC. */
     abstract void handle(Directive directive);
 
-    /** Does what follows the half-close. */
+    /** Processes the half-close. */
     abstract void finish();
 
     /** Reads the requests one by one. */
@@ -64,7 +64,7 @@ abstract class Rpc implements StreamObserver<StreamRequest> {
         tokens.add(token);
     }
 
-    /** Sends {@code count} responses that count up from {@code first}; int addition wraps as the contract wants it. */
+    /** Sends {@code count} responses that count up from {@code first}; int addition wraps as the contract requires. */
     final void send(String name, int first, int count, Runnable then) {
         this.name = name;
         this.value = first;
@@ -82,7 +82,7 @@ abstract class Rpc implements StreamObserver<StreamRequest> {
         client.onCompleted();
     }
 
-    /** The request was dealt with: goes on with the next, or with the half-close. */
+    /** Called when a request was processed: continues with the next, or with the half-close. */
     final void next() {
         busy = false;
         if (halfClosed) {
@@ -112,10 +112,10 @@ abstract class Rpc implements StreamObserver<StreamRequest> {
 
     @Override
     public final void onError(Throwable error) {
-        // The cancel handler has it too.
+        // The cancel handler uses it too.
     }
 
-    /** A timer and the transport may call at the same time, and neither is to do anything on an RPC that is over. */
+    /** A timer and the transport may call concurrently, and neither may act on an RPC that is over. */
     private synchronized void guarded(Runnable step) {
         if (over) {
             return;

@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Serves StreamService on the loopback interface: {@code java -jar stream-server.jar --port 50051}. */
 public final class StreamServer {
-    /** Milliseconds that the open calls may take to finish after SIGTERM. */
+    /** Milliseconds that open calls may take to finish after the server was asked to stop. */
     private static final long GRACE = 1000;
 
     public static void main(String[] arguments) throws IOException, InterruptedException {

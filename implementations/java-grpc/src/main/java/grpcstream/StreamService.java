@@ -15,7 +15,7 @@ final class StreamService extends StreamServiceGrpc.StreamServiceImplBase {
     private static final String RECORD_NAME = "gRPC Stream Server: Record";
     private static final String ROUTE_NAME = "gRPC Stream Server: Route";
 
-    /** The tokens of the marked RPCs that ended by the client's going away. */
+    /** The tokens of the marked RPCs that ended because the client went away. */
     private final Set<String> gone = ConcurrentHashMap.newKeySet();
 
     @Override
@@ -64,7 +64,7 @@ final class StreamService extends StreamServiceGrpc.StreamServiceImplBase {
 
         @Override
         void finish() {
-            throw new IllegalStateException("grpc-java calls List when its one request is there");
+            throw new IllegalStateException("grpc-java calls List only with its one request");
         }
     }
 
@@ -111,7 +111,7 @@ final class StreamService extends StreamServiceGrpc.StreamServiceImplBase {
         }
     }
 
-    /** Answers each request when it has been read. */
+    /** Answers each request as soon as it is read. */
     private final class RouteRpc extends Rpc {
         RouteRpc(StreamObserver<StreamResponse> responses) {
             super(responses, gone);
