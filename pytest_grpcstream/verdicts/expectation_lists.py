@@ -189,7 +189,8 @@ def _new_table(failing: TestVerdict) -> Any:
     import tomlkit
 
     table = tomlkit.table()
-    table.add("id", _string(failing.nodeid.rpartition("/")[2]))
+    path, bracket, parameters = failing.nodeid.partition("[")
+    table.add("id", _string(path.rpartition("/")[2] + bracket + parameters))
     table.add("reason", _string(pattern_of(failing.reason)))
     return table
 
