@@ -145,7 +145,18 @@ def pattern_of(reason: str) -> str:
 
 def _comments_of(path: Path) -> str:
     """The text of a list without entries; that of a new one says what it is for."""
-    return path.read_text(encoding="utf-8") if path.exists() else _HEADER
+    import tomllib
+
+    if not path.exists():
+        return _HEADER
+    text = path.read_text(encoding="utf-8")
+    if tomllib.loads(text):
+        raise _no_tables(path)  # an empty array, which no [[expect]] table can follow
+    return text
+
+
+def _no_tables(path: Path) -> SettingError:
+    return SettingError(f"{path} was not written: its entries are not [[expect]] tables")
 
 
 def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
@@ -156,7 +167,7 @@ def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     tables = document["expect"]
     if not isinstance(tables, AoT) or len(tables) != count:
-        raise SettingError(f"{path} was not written: its entries are not [[expect]] tables")
+        raise _no_tables(path)
     before = "".join(item.as_string() for key, item in document.body if key is None)
     header, comments = _split_comments(before)
     blocks: list[tuple[str, Any]] = []
