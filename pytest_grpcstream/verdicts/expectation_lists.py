@@ -114,7 +114,7 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
         SettingError: the old list cannot be read, or its entries are not [[expect]] tables.
     """
     old = list(_read(path)) if path.exists() else []
-    header, blocks = _blocks(path, len(old)) if old else (_comments_of(path), [])
+    header, blocks, footer = _blocks(path, len(old)) if old else (_comments_of(path), [], "")
     fulfilled = {
         (known.entries[place].file, known.entries[place].place) for one in failing for place in one.expectations
     }
@@ -134,6 +134,7 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
             table["reason"] = _string(reason)
         parts.append(f"{comments}[[expect]]\n{table.as_string()}")
         left = [one for one in left if one not in own or not re.search(reason, one.reason)]
+    parts.append(footer)
     parts += [f"\n# {one.requirement}\n[[expect]]\n{_new_table(one).as_string()}" for one in left]
     return "".join(parts)
 
@@ -159,8 +160,8 @@ def _no_tables(path: Path) -> SettingError:
     return SettingError(f"{path} was not written: its entries are not [[expect]] tables")
 
 
-def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
-    """The text before the first entry, and every entry as the comments right above it and its table."""
+def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]], str]:
+    """The text before the first entry, every entry as the comments right above it and its table, and the rest."""
     import tomlkit
     from tomlkit.items import AoT
 
@@ -182,7 +183,7 @@ def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
             table.add(tomlkit.ws(own))
         blocks.append((comments, table))
         comments = next_comments
-    return header, blocks
+    return header, blocks, comments
 
 
 def _split_comments(text: str) -> tuple[str, str]:
