@@ -126,14 +126,14 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
         own = [one for one in left if entry.names(one.nodeid, one.requirement, one.client)]
         if not own:
             continue
-        holds = any(entry.reason.search(one.reason) for one in own)
+        holds = any(entry.reason.search(_failure_of(one)) for one in own)
         if entry.is_wildcard and not holds:
             continue  # a new reason would be that of one test, but stand for all of them
-        reason = entry.reason.pattern if holds else pattern_of(own[0].reason)
+        reason = entry.reason.pattern if holds else pattern_of(_failure_of(own[0]))
         if not holds:
             table["reason"] = _string(reason)
         parts.append(f"{comments}[[expect]]\n{table.as_string()}")
-        left = [one for one in left if one not in own or not re.search(reason, one.reason)]
+        left = [one for one in left if one not in own or not re.search(reason, _failure_of(one))]
     parts.append(footer)
     parts += [f"\n# {one.requirement}\n[[expect]]\n{_new_table(one).as_string()}" for one in left]
     return "".join(parts)
@@ -142,6 +142,11 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
 def pattern_of(reason: str) -> str:
     """A pattern of a failure's text that does not depend on the numbers in it, such as times and ports."""
     return re.sub(r"\d+", lambda _: r"\d+", re.escape(reason[:_REASON_LENGTH]).replace(r"\ ", " "))
+
+
+def _failure_of(test: TestVerdict) -> str:
+    """How a test failed, without what a list of expected failures says about it."""
+    return test.failure or test.reason
 
 
 def _comments_of(path: Path) -> str:
@@ -203,7 +208,7 @@ def _new_table(failing: TestVerdict) -> Any:
     table = tomlkit.table()
     path, bracket, parameters = failing.nodeid.partition("[")
     table.add("id", _string(path.rpartition("/")[2] + bracket + parameters))
-    table.add("reason", _string(pattern_of(failing.reason)))
+    table.add("reason", _string(pattern_of(_failure_of(failing))))
     return table
 
 
