@@ -146,6 +146,12 @@ def _key_of(text: str) -> str:
     return f" {key[1]!r}" if key else ""
 
 
+def _shortest(seconds: float) -> str:
+    """The shortest text of a number that is read as the same number."""
+    text = f"{seconds:g}"
+    return text if float(text) == seconds else repr(seconds)
+
+
 OPTIONS: Final = (
     Option(
         name="target",
@@ -180,7 +186,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=TIMEOUT,
-        repeat=lambda settings: None if settings.timeout == TIMEOUT else f"{settings.timeout:g}",
+        repeat=lambda settings: None if settings.timeout == TIMEOUT else _shortest(settings.timeout),
     ),
     Option(
         name="quiet",
@@ -189,7 +195,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=QUIET,
-        repeat=lambda settings: None if settings.quiet == QUIET else f"{settings.quiet:g}",
+        repeat=lambda settings: None if settings.quiet == QUIET else _shortest(settings.quiet),
     ),
     Option(
         name="tls",
