@@ -93,12 +93,19 @@ class Option:
             SettingError: the value is not valid; the message says what was given, where, and what is valid.
         """
         if self.kind == "flag":
-            return bool(config.getoption(self.key, False) or config.getini(self.key)), f"the option {self.flag}"
+            return bool(config.getoption(self.key, False) or self._ini_flag(config)), f"the option {self.flag}"
         if self.kind == "list":
             given = [self._parse(text, source) for text, source in self._texts(config)]
             return tuple(given), f"the option {self.flag}"
         text, source = next(self._texts(config), (None, ""))
         return (self.default if text is None else self._parse(text, source)), source
+
+    def _ini_flag(self, config: pytest.Config) -> bool:
+        try:
+            return bool(config.getini(self.key))
+        except (ValueError, pytest.UsageError):  # newer versions of pytest raise the latter
+            source = f"the ini option {self.key}"
+            raise SettingError(f"Invalid {self._words} from {source}; expected true or false") from None
 
     def _texts(self, config: pytest.Config) -> Iterator[tuple[str, str]]:
         """The texts that were given, each with its source: of a list the ini file's first, else what wins first."""
