@@ -263,6 +263,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=STARTUP,
+        repeat=lambda settings: None if settings.startup_timeout == STARTUP else _shortest(settings.startup_timeout),
     ),
     Option(
         name="strict",
