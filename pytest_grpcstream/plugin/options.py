@@ -288,6 +288,7 @@ OPTIONS: Final = (
         help="Write the failures of this run to a list for --grpcstream-expect; needs a full run",
         parse=values.new_file,
         valid="a file path whose parent directory exists",
+        is_path=True,
     ),
     Option(
         name="repeat",
