@@ -40,7 +40,9 @@ class ExpectationWriter:
         if not self._summary.complete:
             raise SettingError("that needs the whole suite, over both clients, with a verdict on every test")
         listed = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.CHANGED, Verdict.EXPECTED)
-        failing = [test for test in self._summary.results.verdicts.values() if test.verdict in listed]
+        found = (test for test in self._summary.results.verdicts.values() if test.verdict in listed)
+        # A test that is listed and was skipped is changed as well, but does not fail.
+        failing = [test for test in found if test.verdict is not Verdict.CHANGED or test.failure]
         text = expectation_lists.render(self._path, self._run.expectations, failing)
         # Whatever happens in between, there is either the old list or the new one.
         new = self._path.with_name(f"{self._path.name}.new")

@@ -93,12 +93,19 @@ class Option:
             SettingError: the value is not valid; the message says what was given, where, and what is valid.
         """
         if self.kind == "flag":
-            return bool(config.getoption(self.key, False) or config.getini(self.key)), f"the option {self.flag}"
+            return bool(config.getoption(self.key, False) or self._ini_flag(config)), f"the option {self.flag}"
         if self.kind == "list":
             given = [self._parse(text, source) for text, source in self._texts(config)]
             return tuple(given), f"the option {self.flag}"
         text, source = next(self._texts(config), (None, ""))
         return (self.default if text is None else self._parse(text, source)), source
+
+    def _ini_flag(self, config: pytest.Config) -> bool:
+        try:
+            return bool(config.getini(self.key))
+        except (ValueError, pytest.UsageError):  # newer versions of pytest raise the latter
+            source = f"the ini option {self.key}"
+            raise SettingError(f"Invalid {self._words} from {source}; expected true or false") from None
 
     def _texts(self, config: pytest.Config) -> Iterator[tuple[str, str]]:
         """The texts that were given, each with its source: of a list the ini file's first, else what wins first."""
@@ -146,6 +153,12 @@ def _key_of(text: str) -> str:
     return f" {key[1]!r}" if key else ""
 
 
+def _shortest(seconds: float) -> str:
+    """The shortest text of a number that is read as the same number."""
+    text = f"{seconds:g}"
+    return text if float(text) == seconds else repr(seconds)
+
+
 OPTIONS: Final = (
     Option(
         name="target",
@@ -180,7 +193,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=TIMEOUT,
-        repeat=lambda settings: None if settings.timeout == TIMEOUT else f"{settings.timeout:g}",
+        repeat=lambda settings: None if settings.timeout == TIMEOUT else _shortest(settings.timeout),
     ),
     Option(
         name="quiet",
@@ -189,7 +202,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=QUIET,
-        repeat=lambda settings: None if settings.quiet == QUIET else f"{settings.quiet:g}",
+        repeat=lambda settings: None if settings.quiet == QUIET else _shortest(settings.quiet),
     ),
     Option(
         name="tls",
@@ -250,6 +263,7 @@ OPTIONS: Final = (
         parse=values.seconds,
         valid=_SECONDS,
         default=STARTUP,
+        repeat=lambda settings: None if settings.startup_timeout == STARTUP else _shortest(settings.startup_timeout),
     ),
     Option(
         name="strict",
@@ -274,6 +288,7 @@ OPTIONS: Final = (
         help="Write the failures of this run to a list for --grpcstream-expect; needs a full run",
         parse=values.new_file,
         valid="a file path whose parent directory exists",
+        is_path=True,
     ),
     Option(
         name="repeat",

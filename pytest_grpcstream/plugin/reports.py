@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _VERDICTS: Final[weakref.WeakKeyDictionary[pytest.TestReport, TestVerdict]] = weakref.WeakKeyDictionary()
 _SERIALIZED: Final = "$grpcstream_verdict"
+_IDENTIFIERS: Final = frozenset({"nodeid", "requirement", "client", "verdict"})
+"""Fields of a verdict that other parts of the plugin look up: pytest shows the id of a test as it is."""
 
 
 class FailureTextError(Exception):
@@ -120,7 +122,7 @@ def redact_report(config: pytest.Config, report: pytest.TestReport, redact: Call
         if isinstance(value, str):
             return redact(value)
         if isinstance(value, dict):
-            return {key: clean(one) for key, one in value.items()}
+            return {key: one if key in _IDENTIFIERS else clean(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
             return type(value)(clean(one) for one in value)
         return value

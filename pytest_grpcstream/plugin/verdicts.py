@@ -83,7 +83,9 @@ class VerdictPlugin:
             reason = one_line(f"{type(error).__name__}: {error}", SUMMARY)
         text = "\n".join([reason, *([str(error)] if error is not None else [])])
         amended = self._run.expectations.amend(item.nodeid, requirement.id, client, verdict, text)
+        failure = ""
         if amended.verdict is not verdict:
+            failure = "" if verdict in (Verdict.PASSED, Verdict.NOT_APPLICABLE) else reason
             verdict = amended.verdict
             reason = _amend(report, requirement.id, verdict, amended.note, reason)
         attach_verdict(
@@ -97,6 +99,7 @@ class VerdictPlugin:
                 target=(state.target and state.target.description_line()) or "",
                 observed=tuple(observed),
                 expectations=amended.fulfilled,
+                failure=failure,
                 late_death=state.late_death,
                 budget_note=state.budget_note,
             ),

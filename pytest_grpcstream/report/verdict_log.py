@@ -136,6 +136,7 @@ def _show_all(test: TestVerdict, show: Callable[[str], str]) -> TestVerdict:
         observed=tuple(show(one) for one in test.observed),
         evidence=replace(test.evidence, note=show(test.evidence.note)),
         upstream=None if test.upstream is None else replace(test.upstream, reason=show(test.upstream.reason)),
+        failure=show(test.failure),
         late_death=show(test.late_death),
         budget_note=show(test.budget_note),
     )

@@ -114,7 +114,7 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
         SettingError: the old list cannot be read, or its entries are not [[expect]] tables.
     """
     old = list(_read(path)) if path.exists() else []
-    header, blocks = _blocks(path, len(old)) if old else (_comments_of(path), [])
+    header, blocks, footer = _blocks(path, len(old)) if old else (_comments_of(path), [], "")
     fulfilled = {
         (known.entries[place].file, known.entries[place].place) for one in failing for place in one.expectations
     }
@@ -126,14 +126,15 @@ def render(path: Path, known: Expectations, failing: Sequence[TestVerdict]) -> s
         own = [one for one in left if entry.names(one.nodeid, one.requirement, one.client)]
         if not own:
             continue
-        holds = any(entry.reason.search(one.reason) for one in own)
+        holds = any(entry.reason.search(_failure_of(one)) for one in own)
         if entry.is_wildcard and not holds:
             continue  # a new reason would be that of one test, but stand for all of them
-        reason = entry.reason.pattern if holds else pattern_of(own[0].reason)
+        reason = entry.reason.pattern if holds else pattern_of(_failure_of(own[0]))
         if not holds:
             table["reason"] = _string(reason)
         parts.append(f"{comments}[[expect]]\n{table.as_string()}")
-        left = [one for one in left if one not in own or not re.search(reason, one.reason)]
+        left = [one for one in left if one not in own or not re.search(reason, _failure_of(one))]
+    parts.append(footer)
     parts += [f"\n# {one.requirement}\n[[expect]]\n{_new_table(one).as_string()}" for one in left]
     return "".join(parts)
 
@@ -143,20 +144,36 @@ def pattern_of(reason: str) -> str:
     return re.sub(r"\d+", lambda _: r"\d+", re.escape(reason[:_REASON_LENGTH]).replace(r"\ ", " "))
 
 
+def _failure_of(test: TestVerdict) -> str:
+    """How a test failed, without what a list of expected failures says about it."""
+    return test.failure or test.reason
+
+
 def _comments_of(path: Path) -> str:
     """The text of a list without entries; that of a new one says what it is for."""
-    return path.read_text(encoding="utf-8") if path.exists() else _HEADER
+    import tomllib
+
+    if not path.exists():
+        return _HEADER
+    text = path.read_text(encoding="utf-8")
+    if tomllib.loads(text):
+        raise _no_tables(path)  # an empty array, which no [[expect]] table can follow
+    return text
 
 
-def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
-    """The text before the first entry, and every entry as the comments right above it and its table."""
+def _no_tables(path: Path) -> SettingError:
+    return SettingError(f"{path} was not written: its entries are not [[expect]] tables")
+
+
+def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]], str]:
+    """The text before the first entry, every entry as the comments right above it and its table, and the rest."""
     import tomlkit
     from tomlkit.items import AoT
 
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     tables = document["expect"]
     if not isinstance(tables, AoT) or len(tables) != count:
-        raise SettingError(f"{path} was not written: its entries are not [[expect]] tables")
+        raise _no_tables(path)
     before = "".join(item.as_string() for key, item in document.body if key is None)
     header, comments = _split_comments(before)
     blocks: list[tuple[str, Any]] = []
@@ -171,7 +188,7 @@ def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]]]:
             table.add(tomlkit.ws(own))
         blocks.append((comments, table))
         comments = next_comments
-    return header, blocks
+    return header, blocks, comments
 
 
 def _split_comments(text: str) -> tuple[str, str]:
@@ -189,8 +206,9 @@ def _new_table(failing: TestVerdict) -> Any:
     import tomlkit
 
     table = tomlkit.table()
-    table.add("id", _string(failing.nodeid.rpartition("/")[2]))
-    table.add("reason", _string(pattern_of(failing.reason)))
+    path, bracket, parameters = failing.nodeid.partition("[")
+    table.add("id", _string(path.rpartition("/")[2] + bracket + parameters))
+    table.add("reason", _string(pattern_of(_failure_of(failing))))
     return table
 
 

@@ -53,6 +53,8 @@ class TestVerdict:
         expectations: the places of the expected failures (`Expectations.entries`) that this verdict fulfils.
         evidence: the files that show what happened.
         upstream: what came of it on the upstream server, if the run compares with one.
+        failure: how the test failed, in one line, if a list of expected failures made the verdict another one; empty if
+            it did not fail.
         late_death: how the target died after the test before this one, empty if it did not.
         budget_note: why tests after this one wait less, empty if they do not.
     """
@@ -72,6 +74,7 @@ class TestVerdict:
     expectations: tuple[int, ...] = ()
     evidence: Evidence = Evidence()
     upstream: UpstreamVerdict | None = None
+    failure: str = ""
     late_death: str = ""
     budget_note: str = ""
 

@@ -1,0 +1,1 @@
+"""Tests of verdicts as plain values: no test starts a server or a run of pytest."""
