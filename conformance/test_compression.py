@@ -54,7 +54,7 @@ def require_gzip(client: WireClient) -> None:
 def ends_with_internal(stream: WireStream, cause: str) -> None:
     """The call ends with INTERNAL; another refusal, and OK, are a deviation.
 
-    OK is no failure: where the message was readable nothing is lost, and where it was not the caller checks for OK.
+    OK is not a failure: where the message was readable nothing is lost, and where it was not the caller checks for OK.
     """
     expected = f"INTERNAL for {cause}"
     expect_refusal(stream, expected, by={Outcome.STATUS, Outcome.RESET})
