@@ -1,4 +1,4 @@
-"""Starts what has to be started, waits until it serves, watches it and ends it."""
+"""Starts targets, waits until they serve, watches them and stops them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pytest_grpcstream.targets.security import PLAINTEXT, Security
 from pytest_grpcstream.wire.sockets import accepts
 
 GRACE: Final = 3.0
-"""Seconds between SIGTERM and SIGKILL for a program that is ended."""
+"""Seconds between SIGTERM and SIGKILL for a process that is stopped."""
 OUTPUT: Final = 4000
-"""Characters of a failed program's output that its error message shows."""
+"""Characters of a process's output that a message shows."""
 
 
 class Running:
-    """A target that can be called; this base class is one that was not launched here.
+    """A target that serves. This base class is for targets without a process of their own.
 
     Attributes:
-        target: how it was named; None for a servicer object.
-        address: where it listens, as grpcio writes addresses.
-        description: how it came to run, for the header of a run.
-        launched: whether it is a process that this library started.
+        target: The parsed target; None for a servicer of this process.
+        address: Where it listens, in grpcio's notation.
+        description: How it was started, for the header of a run.
+        launched: Whether it is a process that this library started.
     """
 
     target: Target | None = None
@@ -44,15 +44,15 @@ class Running:
     launched = False
 
     def exit_reason(self) -> str | None:
-        """Why a launched target is not running any more, or None while it runs (or was not launched here)."""
+        """Return why a launched process exited; None while it runs, and for targets without a process."""
         return None
 
     def output(self) -> str:
-        """What a launched target has printed, escaped, its last part."""
+        """Return the last part of what a launched process printed, escaped."""
         return ""
 
     def stop(self) -> None:
-        """End it if it was launched here. Calling it twice is fine."""
+        """Stop the target if this library started it. Calling it twice is fine."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +63,8 @@ class Running:
         self.stop()
 
 
-class Given(Running):
-    """A server at a known address, which somebody else started and which is never stopped."""
+class ExternalServer(Running):
+    """A server that the user started, at a known address. It is never stopped."""
 
     def __init__(self, target: Address, timeout: float, security: Security) -> None:
         self.target = target
@@ -74,10 +74,10 @@ class Given(Running):
 
 
 class InProcess(Running):
-    """A servicer object that is served in this process."""
+    """A servicer that is served in this process."""
 
     def __init__(self, candidate: object) -> None:
-        # grpc is imported only when somebody serves something.
+        # grpcio is imported only when something is served.
         from pytest_grpcstream.targets.serving import serve
 
         name = getattr(candidate, "__qualname__", None) or type(candidate).__qualname__
@@ -94,7 +94,7 @@ class InProcess(Running):
 
 
 class _Process(Running):
-    """A command under a guard, so that it never outlives this process."""
+    """A command that runs under a process guard, so that it never outlives this process."""
 
     launched = True
 
@@ -104,7 +104,7 @@ class _Process(Running):
         self._output: IO[bytes] = tempfile.TemporaryFile(prefix="grpcstream-")  # noqa: SIM115 - closed by stop()
         environment = dict(os.environ, PYTHONUNBUFFERED="1")
         environment["PYTHONPATH"] = os.pathsep.join(_import_path())
-        # -S and -I keep the guard's own start below that of the program it starts.
+        # -S and -I let the guard start faster than the program that it starts.
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(process_guard.__file__)), str(GRACE), *command],
             stdin=subprocess.PIPE,
@@ -122,7 +122,7 @@ class _Process(Running):
             return None
         if code > 128:
             try:
-                return f"it was ended by {signal.Signals(code - 128).name}"
+                return f"it was killed by {signal.Signals(code - 128).name}"
             except ValueError:
                 return f"it exited with code {code}"
         return f"it exited with code {code}"
@@ -137,7 +137,7 @@ class _Process(Running):
     def stop(self) -> None:
         if self._output.closed:
             return
-        assert self._guard.stdin is not None  # noqa: S101 - it was asked for
+        assert self._guard.stdin is not None  # noqa: S101 - Popen was given PIPE
         self._guard.stdin.close()
         try:
             self._guard.wait(GRACE + 5)
@@ -146,15 +146,20 @@ class _Process(Running):
             self._guard.wait()
         self._output.close()
 
-    def failure(self, what: str, otherwise: str = "; it printed nothing") -> TargetError:
-        """End the process and say what went wrong, with what it printed, or ``otherwise`` if it printed nothing."""
+    def stop_as_failed(self, why: str, without_output: str = "; it printed nothing") -> TargetError:
+        """Stop the process, and return an error with its output.
+
+        Arguments:
+            why: What went wrong, the first line of the message.
+            without_output: What follows if the process printed nothing.
+        """
         output = self.output()
         self.stop()
-        return TargetError(what + (f"\n--- its output ---\n{output}" if output else otherwise))
+        return TargetError(why + (f"\n--- its output ---\n{output}" if output else without_output))
 
 
-class _Spawned(_Process):
-    """A Python servicer in a process of its own, which reports its address through a pipe."""
+class _ServicerProcess(_Process):
+    """A Python servicer in a separate process, which reports its address through a pipe."""
 
     def __init__(self, target: PythonPath, timeout: float) -> None:
         reader, writer = os.pipe()
@@ -172,7 +177,7 @@ class _Spawned(_Process):
         finally:
             os.close(writer)
         try:
-            self.address = self._reported(target, reader, timeout)
+            self.address = self._await_report(target, reader, timeout)
         except BaseException:
             self.stop()
             raise
@@ -181,27 +186,29 @@ class _Spawned(_Process):
         name = "the bundled reference" if target.module == REFERENCE else target.text
         self.description = f"{name}, started at {self.address}"
 
-    def _reported(self, target: PythonPath, reader: int, timeout: float) -> str:
+    def _await_report(self, target: PythonPath, reader: int, timeout: float) -> str:
         due = time.monotonic() + timeout
         received = b""
         while not received.endswith(b"\n"):
             ready, _, _ = select.select([reader], [], [], max(0.0, due - time.monotonic()))
             if not ready:
-                raise self.failure(f"target {target} did not serve within {timeout:g} s")
+                raise self.stop_as_failed(f"target {target} did not report an address within {timeout:g} s")
             data = os.read(reader, 65536)
             if not data:
-                # The process may end just after the pipe does.
+                # The process may exit just after it closed the pipe.
                 self._guard.wait(GRACE + 5)
-                raise self.failure(f"target {target} could not be served: {self.exit_reason()}")
+                raise self.stop_as_failed(f"target {target} could not be served: {self.exit_reason()}")
             received += data
         report: dict[str, str] = json.loads(received)
         if "error" in report:
-            raise self.failure(f"target {target} could not be served: {one_line(report['error'])}", otherwise="")
+            raise self.stop_as_failed(
+                f"target {target} could not be served: {one_line(report['error'])}", without_output=""
+            )
         return report["address"]
 
 
-class _Executed(_Process):
-    """A program that was given a free port and is ready when it answers there."""
+class _CommandProcess(_Process):
+    """A command that was given a free port; it is ready when it answers there."""
 
     def __init__(self, target: Command, timeout: float, security: Security) -> None:
         port = _free_port()
@@ -209,20 +216,20 @@ class _Executed(_Process):
         self.address = f"127.0.0.1:{port}"
         self.description = f"{one_line(target.text, 100)}, started at {self.address}"
         try:
-            self._await(target, timeout, security)
+            self._await_answer(target, timeout, security)
         except BaseException:
             self.stop()
             raise
 
-    def _await(self, target: Command, timeout: float, security: Security) -> None:
+    def _await_answer(self, target: Command, timeout: float, security: Security) -> None:
         due = time.monotonic() + timeout
         pause = 0.01
         while True:
             if (reason := self.exit_reason()) is not None:
-                raise self.failure(f"target {one_line(target.text)} did not start: {reason}")
+                raise self.stop_as_failed(f"target {one_line(target.text)} did not start: {reason}")
             left = due - time.monotonic()
             if left <= 0:
-                raise self.failure(
+                raise self.stop_as_failed(
                     f"target {one_line(target.text)} did not listen on {self.address} within {timeout:g} s"
                 )
             if accepts(self.address, left):
@@ -232,35 +239,36 @@ class _Executed(_Process):
         try:
             security.check(self.address, max(1.0, due - time.monotonic()))
         except TargetError as error:
-            raise self.failure(f"target {one_line(target.text)} was started, but {error}") from None
+            raise self.stop_as_failed(f"target {one_line(target.text)} was started, but {error}") from None
 
 
 def _import_path() -> list[str]:
-    """What a spawned process can import: all that this process can."""
+    """The import path of a launched process: it can import what this process can."""
     return list(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path if entry))
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
 def start(target: Target, *, timeout: float = 20.0, security: Security = PLAINTEXT) -> Running:
-    """Start a target, or find out that it is already there, and wait until it serves.
+    """Start a target, or check that it already runs, and wait until it serves.
 
     Arguments:
-        timeout: seconds that it may take until it answers.
-        security: how it is reached.
+        timeout: Seconds that the target may take until it answers.
+        security: How clients reach the target.
 
     Raises:
-        TargetError: it is not there, cannot be started, or does not speak HTTP/2; with what it printed.
+        TargetError: The target cannot be reached or started, or does not speak HTTP/2. The message ends with the output
+            of a process that was started.
     """
     if isinstance(target, Address):
-        return Given(target, min(timeout, 5.0), security)
+        return ExternalServer(target, min(timeout, 5.0), security)
     if isinstance(target, Command):
-        return _Executed(target, timeout, security)
+        return _CommandProcess(target, timeout, security)
     if security.tls:
-        raise TargetError(f"target {target} is served without TLS; name an address or a command to reach it by TLS")
-    return _Spawned(target, timeout)
+        raise TargetError(f"target {target} is served without TLS; --grpcstream-tls needs an address or a command")
+    return _ServicerProcess(target, timeout)

@@ -1,6 +1,6 @@
-"""Serves one Python servicer in a process of its own, started with the arguments ``MODULE ATTRIBUTE FD``.
+"""The program that serves one Python servicer in a separate process: ``servicer_process.py MODULE ATTRIBUTE FD``.
 
-What happened is reported as one line of JSON on the file descriptor FD: ``{"address": ...}`` or ``{"error": ...}``.
+It reports the outcome as one line of JSON on the file descriptor FD: ``{"address": ...}`` or ``{"error": ...}``.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import traceback
 from typing import Final
 
 from pytest_grpcstream.errors import TargetError
-from pytest_grpcstream.targets.serving import load, serve
+from pytest_grpcstream.targets.servicers import load
+from pytest_grpcstream.targets.serving import serve
 
 GRACE: Final = 0.2
-"""Seconds that open streams get when the server is told to stop: the run is over, nobody waits for them."""
+"""Seconds that open streams get after SIGTERM: the run is over, and no client waits for them."""
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM; return 0 then, 1 when the servicer cannot be served."""
+    """Serve until SIGTERM, then return 0; return 1 if the servicer cannot be served."""
     module, attribute, descriptor = arguments
-    # Only now, when this package is imported: in a checkout of it, the current folder has another one of its name.
+    # Only after this package was imported: in a checkout of it, the current directory has another one of its name.
     sys.path.insert(0, os.getcwd())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with os.fdopen(int(descriptor), "w", encoding="utf-8") as report:
@@ -33,14 +34,14 @@ def main(arguments: list[str]) -> int:
                 traceback.print_exception(error.__cause__)
             print(json.dumps({"error": str(error)}), file=report)
             return 1
-        # A pipe, because a signal that arrives in a thread of gRPC's does not wake a main thread that waits for a lock.
-        # Not before it serves: until then, SIGTERM ends an import that hangs.
-        told, tell = os.pipe()
-        os.set_blocking(tell, False)
+        # A pipe, because a signal that arrives in one of gRPC's threads does not wake a main thread that waits for a
+        # lock. It is set up only now: until the servicer is served, SIGTERM ends an import that hangs.
+        wakeup_reader, wakeup_writer = os.pipe()
+        os.set_blocking(wakeup_writer, False)
         signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.set_wakeup_fd(tell)
+        signal.set_wakeup_fd(wakeup_writer)
         print(json.dumps({"address": handle.address}), file=report)
-    while signal.SIGTERM not in os.read(told, 64):
+    while signal.SIGTERM not in os.read(wakeup_reader, 64):
         continue
     handle.stop(GRACE)
     return 0
@@ -50,5 +51,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # A servicer's own threads must not keep the process: nobody waits for them any more.
+    # The servicer's own threads must not keep the process alive.
     os._exit(code)

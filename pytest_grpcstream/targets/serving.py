@@ -1,11 +1,9 @@
-"""Serves a Python StreamService: a class, an instance, a factory or a function that registers on a server itself."""
+"""Serves a Python StreamService in this process, on a `grpc.Server` or a `grpc.aio.Server`."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
-import sys
 import threading
 from concurrent import futures
 from typing import Any, Final, Protocol
@@ -13,162 +11,51 @@ from typing import Any, Final, Protocol
 import grpc
 import grpc.aio
 
-from pytest_grpcstream import messages
 from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.targets.servicers import call_registration, is_async, make_servicer, register, registers_itself
 
 STREAMS: Final = 512
 """Streams that a served servicer can have open at once; more are refused with RESOURCE_EXHAUSTED, not kept waiting."""
 
-_SERVICE: Final = "proto.StreamService"
-_METHODS: Final = ("List", "Record", "Route")
-_BASE: Final = "StreamServiceServicer"
-_REGISTRATION: Final = "add_StreamServiceServicer_to_server"
-# A port that is taken must be an error, not shared with whoever has it; and grpcio answers requests that it takes for
-# malformed up to a second late ("tarpit"), which guards the open internet and only slows tests down.
+# A port in use must be an error, not shared with the process that has it. And grpcio delays its answers to requests
+# that it considers malformed by up to a second ("tarpit"): that protects open servers and only slows tests down.
 _OPTIONS: Final = (("grpc.so_reuseport", 0), ("grpc.http.tarpit", 0))
 
 
 class Handle(Protocol):
-    """A server that runs."""
+    """A running server.
+
+    Attributes:
+        address: Where it listens, in grpcio's notation.
+    """
 
     address: str
 
     def stop(self, grace: float) -> None:
-        """Stop it; open streams get ``grace`` seconds."""
-
-
-def load(module: str, attribute: str) -> object:
-    """Import ``module`` and return its ``attribute``, which may have dots.
-
-    Raises:
-        TargetError: there is no such module or attribute, or importing it failed.
-    """
-    try:
-        found: object = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        missing = error.name or module
-        if module == missing or module.startswith(f"{missing}."):
-            raise TargetError(
-                f"there is no module {module!r} to import; it is looked for in the current folder and on PYTHONPATH"
-            ) from None
-        raise TargetError(f"importing {module!r} failed: {error}") from error
-    except Exception as error:
-        raise TargetError(f"importing {module!r} failed: {type(error).__name__}: {error}") from error
-    for name in attribute.split("."):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            raise TargetError(f"module {module!r} has no attribute {attribute!r}") from None
-    return found
-
-
-def _required_parameters(factory: Any) -> int:
-    try:
-        parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):
-        return 0
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(one.kind in positional and one.default is inspect.Parameter.empty for one in parameters)
-
-
-def _has_methods(candidate: object) -> bool:
-    return not isinstance(candidate, type) and any(callable(getattr(candidate, name, None)) for name in _METHODS)
-
-
-def _registers_itself(candidate: object) -> bool:
-    return inspect.isroutine(candidate) and _required_parameters(candidate) == 1
-
-
-def make_servicer(candidate: object, name: str) -> object:
-    """Turn a class, an instance or a factory into a servicer object.
-
-    Raises:
-        TargetError: it is none of these, or it raised.
-    """
-    made = candidate
-    if not _has_methods(made):
-        if not callable(made):
-            raise TargetError(f"{name} is not a servicer: it has none of the methods {', '.join(_METHODS)}")
-        try:
-            made = made()
-        except Exception as error:
-            raise TargetError(f"{name}() raised {type(error).__name__}: {error}") from error
-    if not _has_methods(made):
-        raise TargetError(
-            f"{name} made a {type(made).__name__}, which is not a servicer: it has none of the methods "
-            f"{', '.join(_METHODS)}"
-        )
-    return made
-
-
-def _is_async(servicer: object) -> bool:
-    functions = [getattr(servicer, name, None) for name in _METHODS]
-    return any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in functions)
-
-
-def _generated_registration(servicer: object) -> Any:
-    """The user's own ``add_StreamServiceServicer_to_server``, found beside the generated base class of the servicer."""
-    for base in type(servicer).__mro__:
-        module = sys.modules.get(base.__module__)
-        if base.__name__ == _BASE and hasattr(module, _REGISTRATION):
-            return getattr(module, _REGISTRATION)
-    return None
-
-
-def _serialize(response: Any) -> bytes:
-    # Any message class will do, so that a servicer may build its answers with generated classes of its own.
-    serialized: bytes = response.SerializeToString()
-    return serialized
-
-
-def register(servicer: object, server: Any) -> None:
-    """Add a servicer to a server, by its own generated registration or, without one, by its methods' names."""
-    registration = _generated_registration(servicer)
-    if registration is not None:
-        registration(servicer, server)
-        return
-    makers = {
-        "List": grpc.unary_stream_rpc_method_handler,
-        "Record": grpc.stream_unary_rpc_method_handler,
-        "Route": grpc.stream_stream_rpc_method_handler,
-    }
-    handlers = {
-        name: maker(getattr(servicer, name), messages.StreamRequest.FromString, _serialize)
-        for name, maker in makers.items()
-        if callable(getattr(servicer, name, None))
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
-
-
-def _bind(server: Any, address: str) -> str:
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise TargetError(f"cannot listen on {address}: {error}") from error
-    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        """Stop the server; open streams get ``grace`` seconds to end."""
 
 
 class _ThreadedServer:
-    """A `grpc.server` with a thread for every open stream."""
+    """A `grpc.Server` with a thread for every open stream."""
 
     def __init__(self, candidate: object, name: str, address: str) -> None:
         self._pool = futures.ThreadPoolExecutor(STREAMS, thread_name_prefix="grpcstream-servicer")
         self._server = grpc.server(self._pool, options=_OPTIONS, maximum_concurrent_rpcs=STREAMS)
-        if _registers_itself(candidate):
-            _call_registration(candidate, name, self._server)
+        if registers_itself(candidate):
+            call_registration(candidate, name, self._server)
         else:
             register(candidate, self._server)
         self.address = _bind(self._server, address)
         self._server.start()
 
     def stop(self, grace: float) -> None:
-        # A handler that never looks whether its RPC is over must not keep this process.
+        # A handler that never checks whether its RPC is over must not keep this process alive.
         self._server.stop(grace).wait(grace + 0.3)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _AsyncServer:
-    """A `grpc.aio` server on an event loop in a thread of its own."""
+    """A `grpc.aio.Server` on an event loop in its own thread."""
 
     def __init__(self, candidate: object, name: str, address: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -185,8 +72,8 @@ class _AsyncServer:
 
     async def _start(self, candidate: object, name: str, address: str) -> str:
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS)
-        if _registers_itself(candidate):
-            outcome = _call_registration(candidate, name, self._server)
+        if registers_itself(candidate):
+            outcome = call_registration(candidate, name, self._server)
             if inspect.isawaitable(outcome):
                 await outcome
         else:
@@ -206,27 +93,28 @@ class _AsyncServer:
         self._loop.close()
 
 
-def _call_registration(function: Any, name: str, server: Any) -> Any:
+def _bind(server: Any, address: str) -> str:
     try:
-        return function(server)
-    except Exception as error:
-        raise TargetError(f"{name}(server) raised {type(error).__name__}: {error}") from error
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise TargetError(f"cannot listen on {address}: {error}") from error
+    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
 
 def serve(candidate: object, name: str, address: str = "127.0.0.1:0") -> Handle:
-    """Serve a servicer class, an instance, a factory without arguments, or a function that takes the server.
+    """Serve a candidate (see `pytest_grpcstream.targets.servicers`).
 
-    A function that takes the server gets a `grpc.Server`, or a `grpc.aio.Server` if it is a coroutine function;
-    otherwise methods written with ``async`` decide between the two.
+    A function that takes the server gets a `grpc.Server`, or a `grpc.aio.Server` if it is a coroutine function. A
+    servicer is served on a `grpc.aio.Server` if one of its methods is ``async``, otherwise on a `grpc.Server`.
 
     Arguments:
-        name: what messages call the candidate.
-        address: where to listen; port 0 picks a free one.
+        name: The name of the candidate in messages.
+        address: Where to listen; port 0 picks a free port.
 
     Raises:
-        TargetError: it is none of these, it raised, or the address cannot be had.
+        TargetError: The candidate is not valid, it raised, or the address is in use.
     """
-    if _registers_itself(candidate):
+    if registers_itself(candidate):
         return (_AsyncServer if inspect.iscoroutinefunction(candidate) else _ThreadedServer)(candidate, name, address)
     servicer = make_servicer(candidate, name)
-    return (_AsyncServer if _is_async(servicer) else _ThreadedServer)(servicer, name, address)
+    return (_AsyncServer if is_async(servicer) else _ThreadedServer)(servicer, name, address)

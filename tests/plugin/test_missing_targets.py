@@ -79,7 +79,7 @@ def test_a_port_that_speaks_something_else(judge: Judge, given: Given, name: str
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("no_such_module:Service", "there is no module 'no_such_module' to import; it is looked for in the current"),
+        ("no_such_module:Service", "there is no module 'no_such_module' to import; it must be in the current"),
         ("plugin.servicers:Missing", "module 'plugin.servicers' has no attribute 'Missing'"),
         ("broken:factory", "broken:factory() raised ConnectionError: no database"),
         ("unimportable:Service", "importing 'unimportable' failed: RuntimeError: no configuration"),

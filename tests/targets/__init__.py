@@ -1,1 +1,1 @@
-"""Tests of how targets are named, started, watched and ended."""
+"""Tests of targets: how they are named, started, probed, watched and stopped."""

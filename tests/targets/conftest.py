@@ -1,4 +1,4 @@
-"""Fixtures of the launcher's tests."""
+"""Fixtures for tests that start targets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seen() -> Iterator[Witness]:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start the target of a text; what a test leaves running is ended after it."""
+    """Starts a target given as text; what a test leaves running is stopped after it."""
     started: list[launching.Running] = []
 
     def start(text: str, timeout: float = 20.0) -> launching.Running:
@@ -38,7 +38,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files of this process and those that it starts."""
+    """The directory for temporary files of this process and of those that it starts."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))

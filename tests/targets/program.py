@@ -1,6 +1,6 @@
-"""A program to be launched: it does what its arguments say, and imports nothing that would make it slow.
+"""A program to launch: it does what its arguments say, and imports nothing that would slow down its start.
 
-What it serves is the beginning of HTTP/2 only, which is all that a launcher looks at.
+It serves only the beginning of HTTP/2, which is all that the launcher checks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPOKEN = {
 
 
 def answer(channel: socket.socket, greeting: bytes) -> None:
-    """Send the greeting and read until the client goes away."""
+    """Send the greeting and read until the client closes the connection."""
     with channel:
         channel.sendall(greeting)
         while channel.recv(4096):
@@ -32,15 +32,15 @@ def answer(channel: socket.socket, greeting: bytes) -> None:
 
 
 def listen(port: int, greeting: bytes) -> None:
-    """Serve for ever."""
+    """Serve until the process ends."""
     with socket.create_server(("127.0.0.1", port)) as listener:
         while True:
             channel, _ = listener.accept()
             threading.Thread(target=answer, args=(channel, greeting), daemon=True).start()
 
 
-def exit_when_told(witness: socket.socket) -> None:
-    """Exit, from whatever thread, when the witness says something."""
+def exit_on_signal(witness: socket.socket) -> None:
+    """Exit, from any thread, when the witness signals."""
     witness.recv(1)
     os._exit(5)
 
@@ -49,13 +49,13 @@ def main() -> None:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--witness", type=int, help="a port to be connected to for as long as this process lives")
+    parser.add_argument("--witness", type=int, help="a port to stay connected to while this process lives")
     parser.add_argument("--child", action="store_true", help="start another process that does the same and waits")
-    parser.add_argument("--until-told", action="store_true", help="exit with code 5 when the witness says something")
-    parser.add_argument("--say", default="", help="what to print")
-    parser.add_argument("--speak", choices=SPOKEN, default="http2", help="how connections are answered")
+    parser.add_argument("--until-signalled", action="store_true", help="exit with code 5 when the witness signals")
+    parser.add_argument("--say", default="", help="text to print")
+    parser.add_argument("--speak", choices=SPOKEN, default="http2", help="the answer to a connection")
     parser.add_argument("--exit", type=int, help="exit at once with this code")
-    parser.add_argument("--die-of", type=int, help="end at once by this signal")
+    parser.add_argument("--die-of", type=int, help="die of this signal at once")
     parser.add_argument("--ignore-sigterm", action="store_true")
     parser.add_argument("--never-listen", action="store_true")
     given = parser.parse_args()
@@ -71,10 +71,10 @@ def main() -> None:
         signal.raise_signal(given.die_of)
     witness = socket.create_connection(("127.0.0.1", given.witness)) if given.witness else None
     if given.child:
-        kept = [argument for argument in sys.argv if argument not in ("--child", "--until-told")]
-        subprocess.Popen([sys.executable, "-S", *kept, "--never-listen"])
-    if given.until_told:
-        threading.Thread(target=exit_when_told, args=(witness,), daemon=True).start()
+        remaining = [argument for argument in sys.argv if argument not in ("--child", "--until-signalled")]
+        subprocess.Popen([sys.executable, "-S", *remaining, "--never-listen"])
+    if given.until_signalled:
+        threading.Thread(target=exit_on_signal, args=(witness,), daemon=True).start()
     if given.never_listen:
         threading.Event().wait()
     try:

@@ -1,4 +1,4 @@
-"""Servers that are nothing but bytes: they answer each connection by a greeting, and then wait for its end."""
+"""Servers made of bytes: they answer each connection with a greeting, and then wait for its end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Final
 from targets.program import SETTINGS
 
 CLOSE: Final = b"\0close"
-"""In place of a greeting: close the connection after the first bytes."""
+"""Instead of a greeting: close the connection after the first bytes."""
 RESET: Final = b"\0reset"
-"""In place of a greeting: reset the connection after the first bytes."""
+"""Instead of a greeting: reset the connection after the first bytes."""
 _RESETTING: Final = struct.pack("ii", 1, 0)
 
 
@@ -39,12 +39,12 @@ def bytes_server(
     context: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
 ) -> Iterator[str]:
-    """A server that sends a greeting to whoever connects.
+    """A server that sends a greeting to every client that connects.
 
     Arguments:
-        path: a unix socket to listen at in place of a port.
-        context: how it speaks TLS, if it does.
-        host: where it listens.
+        path: A unix socket to listen at instead of a port.
+        context: The TLS settings, or None for plaintext.
+        host: The host to listen at.
     """
     family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
@@ -55,7 +55,7 @@ def bytes_server(
     threads: list[threading.Thread] = []
 
     def serve(channel: socket.socket) -> None:
-        with contextlib.suppress(OSError), channel:  # the client goes away whenever it likes
+        with contextlib.suppress(OSError), channel:  # the client may close the connection at any time
             if context is None:
                 _greet(channel, greeting)
             else:

@@ -1,4 +1,4 @@
-"""Small servicers in every form that a target may have; each says by a name which one it is."""
+"""Small servicers in every form that a target may have; each answers with the name of its form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
-from pytest_grpcstream.targets.serving import register
+from pytest_grpcstream.targets.servicers import register
 
 
 def response(name: str, value: int = 0) -> StreamResponse:
@@ -19,7 +19,7 @@ def response(name: str, value: int = 0) -> StreamResponse:
 
 
 class Plain:
-    """Answers a Route by its own name, and has no other method."""
+    """Answers a Route with its own name, and has no other method."""
 
     def __init__(self, name: str = "class") -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Plain:
 
 
 class Async:
-    """The same, with a method that is an asynchronous generator."""
+    """Like `Plain`, with an asynchronous generator as its method."""
 
     async def Route(self, requests: Any, context: Any) -> AsyncIterator[StreamResponse]:
         """Answer each request."""
@@ -40,7 +40,7 @@ class Async:
 
 
 class AsyncMethods:
-    """The same, with a method that is a coroutine and uses the context to read and write."""
+    """Like `Plain`, with a coroutine as its method, which reads and writes by the context."""
 
     async def Route(self, requests: Any, context: Any) -> None:
         """Answer each request."""
@@ -49,7 +49,7 @@ class AsyncMethods:
 
 
 class Holder:
-    """Holds a servicer, so that it is named by two attributes."""
+    """Contains a servicer, so that its path has two attributes."""
 
     Inner = functools.partial(Plain, "attribute of an attribute")
 
@@ -81,7 +81,7 @@ async def async_function(server: grpc.aio.Server) -> None:
 
 
 def static(request: StreamRequest) -> StreamRequest:
-    """A function of one argument that does not register anything; what it is given is a server."""
+    """A function with one argument that is not a registration; it gets a server all the same."""
     raise KeyError(type(request).__name__)
 
 
@@ -91,16 +91,16 @@ def broken() -> Plain:
 
 
 def number() -> int:
-    """A factory of something that is not a servicer."""
+    """A factory whose result is not a servicer."""
     return 3
 
 
 class NoMethods:
-    """No servicer at all."""
+    """A class without any method of the service."""
 
 
 class NeedsArguments(Plain):
-    """A class that cannot be made without arguments."""
+    """A class that cannot be instantiated without arguments."""
 
     def __init__(self, database: str, cache: str) -> None:
         super().__init__(database + cache)

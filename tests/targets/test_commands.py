@@ -1,4 +1,4 @@
-"""Programs: started on a free port, awaited, watched and ended, with one message for each way of not starting."""
+"""Commands: started on a free port, awaited, watched and stopped; every failed start has its own message."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from targets.conftest import Start
 from targets.witness import PROGRAM, Witness, command, until
 
 
-def test_a_program_is_ready_when_it_answers(start: Start) -> None:
-    """It listens on the port that it was given when the launcher comes back, and says how it came to run."""
+def test_command_is_ready_when_it_answers(start: Start) -> None:
+    """A started command listens on its port, and its description says how it was started."""
     text = command()
     running = start(text)
     assert accepts(running.address)
@@ -29,13 +29,13 @@ def test_a_program_is_ready_when_it_answers(start: Start) -> None:
     assert running.exit_reason() is None
 
 
-def test_two_programs_of_one_text_have_ports_of_their_own(start: Start) -> None:
-    """Nobody has to choose a port: each start has another one."""
+def test_every_start_uses_another_port(start: Start) -> None:
+    """The launcher chooses a free port for each start."""
     assert len({start(command()).address for _ in range(2)}) == 2
 
 
-def test_a_program_is_ended_with_its_whole_process_group(start: Start, seen: Witness) -> None:
-    """What the program has started itself does not stay behind, and its port is free again."""
+def test_stopping_kills_the_process_group(start: Start, seen: Witness) -> None:
+    """The children of the program end too, and its port is free again."""
     running = start(command("--child", f"--witness={seen.port}"))
     seen.await_lives(2)
     assert seen.lives() == 2
@@ -44,17 +44,17 @@ def test_a_program_is_ended_with_its_whole_process_group(start: Start, seen: Wit
     assert not accepts(running.address)
 
 
-def test_what_a_program_leaves_behind_when_it_exits_is_ended(start: Start, seen: Witness) -> None:
-    """The children of a program that ends by itself end with it."""
-    running = start(command("--child", "--until-told", f"--witness={seen.port}"))
+def test_children_end_with_their_program(start: Start, seen: Witness) -> None:
+    """When a program exits by itself, its children are killed."""
+    running = start(command("--child", "--until-signalled", f"--witness={seen.port}"))
     seen.await_lives(2)
-    seen.tell()
+    seen.signal()
     seen.await_ends()
     assert until(running.exit_reason) == "it exited with code 5"
     assert not accepts(running.address)
 
 
-def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(
+def test_program_that_ignores_sigterm_is_killed_after_the_grace(
     start: Start, seen: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the program nor its children outlive the grace."""
@@ -67,8 +67,8 @@ def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(
     assert 0.3 <= time.monotonic() - began < 5
 
 
-def test_stopping_twice_is_fine(start: Start) -> None:
-    """A target that was stopped by a test is stopped again at the end of the session."""
+def test_stopping_twice_is_allowed(start: Start) -> None:
+    """A target that a test stopped is stopped again at the end of the session."""
     running = start(command())
     running.stop()
     running.stop()
@@ -78,16 +78,16 @@ def test_stopping_twice_is_fine(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [(signal.SIGKILL, "it was ended by SIGKILL"), (signal.SIGSEGV, "it was ended by SIGSEGV")],
+    [(signal.SIGKILL, "it was killed by SIGKILL"), (signal.SIGSEGV, "it was killed by SIGSEGV")],
 )
-def test_a_program_that_was_killed_is_said_to_be(start: Start, number: signal.Signals, reason: str) -> None:
-    """A crash is named by its signal."""
+def test_killed_program_is_reported_with_its_signal(start: Start, number: signal.Signals, reason: str) -> None:
+    """The message names the signal of a crash."""
     with pytest.raises(TargetError, match=f"did not start: {reason}"):
         start(command(f"--die-of={int(number)}"))
 
 
-def test_a_program_that_exits_at_once_is_told_with_its_output(start: Start) -> None:
-    """The exit code and both of its output streams are in the message, and there is no waiting."""
+def test_exit_at_start_is_reported_with_the_output(start: Start) -> None:
+    """The message has the exit code and both output streams, and comes at once."""
     began = time.monotonic()
     with pytest.raises(TargetError) as failed:
         start(command("--exit=3", "--say=no such option"), timeout=60)
@@ -99,8 +99,8 @@ def test_a_program_that_exits_at_once_is_told_with_its_output(start: Start) -> N
     assert sorted(output) == ["and this on standard error", "no such option"]
 
 
-def test_a_program_that_never_listens_is_told_and_ended(start: Start, seen: Witness) -> None:
-    """After the startup timeout the message says where it should have listened and what it printed."""
+def test_program_that_never_listens_is_reported_and_stopped(start: Start, seen: Witness) -> None:
+    """After the startup timeout the message names the expected address and shows the output."""
     with pytest.raises(TargetError) as failed:
         start(command("--never-listen", "--say=starting", f"--witness={seen.port}"), timeout=3)
     seen.await_lives(1)
@@ -112,24 +112,24 @@ def test_a_program_that_never_listens_is_told_and_ended(start: Start, seen: Witn
     assert "starting" in output
 
 
-def test_a_program_that_printed_nothing_is_said_to_have(start: Start) -> None:
-    """The message does not leave open whether there was output."""
+def test_missing_output_is_mentioned(start: Start) -> None:
+    """The message says that the program printed nothing."""
     with pytest.raises(TargetError, match=r"did not start: it exited with code 3; it printed nothing$"):
         start(command("--exit=3"))
 
 
-def test_a_command_that_is_not_there_is_named(start: Start) -> None:
-    """The system's own reason is told."""
+def test_missing_command_is_reported(start: Start) -> None:
+    """The message has the reason of the operating system."""
     with pytest.raises(TargetError) as failed:
         start("exec:./no-such-program --port {port}")
     assert "did not start: it exited with code 127" in str(failed.value)
     assert "cannot start './no-such-program': No such file or directory" in str(failed.value)
 
 
-def test_a_command_that_may_not_be_run_is_named(start: Start, tmp_path: Path) -> None:
-    """A file that is no program is not the same as none."""
+def test_command_without_permission_is_reported(start: Start, tmp_path: Path) -> None:
+    """A file that is not executable is not reported as missing."""
     text = tmp_path / "server"
-    text.write_text("no program", encoding="utf-8")
+    text.write_text("not a program", encoding="utf-8")
     with pytest.raises(TargetError, match=r"cannot start '.*server': Permission denied"):
         start(f"exec:{text} {{port}}")
 
@@ -142,8 +142,8 @@ def test_a_command_that_may_not_be_run_is_named(start: Start, tmp_path: Path) ->
         ("nothing", "accepts connections but answered the HTTP/2 connection preface with nothing within 1 s"),
     ],
 )
-def test_a_program_that_speaks_something_else_is_ended(start: Start, seen: Witness, spoken: str, reason: str) -> None:
-    """It was started, so it is ended, and the message says both."""
+def test_program_with_another_protocol_is_stopped(start: Start, seen: Witness, spoken: str, reason: str) -> None:
+    """The message says that the program was started, and what it speaks."""
     with pytest.raises(TargetError) as failed:
         start(command(f"--speak={spoken}", f"--witness={seen.port}"), timeout=1)
     seen.await_lives(1)
@@ -152,32 +152,32 @@ def test_a_program_that_speaks_something_else_is_ended(start: Start, seen: Witne
     assert reason in str(failed.value)
 
 
-def test_output_that_is_hostile_is_escaped(start: Start) -> None:
-    """A program cannot reach the terminal by what it prints before it fails."""
+def test_hostile_output_is_escaped(start: Start) -> None:
+    """Escape sequences in the output of a program never reach the terminal."""
     with pytest.raises(TargetError) as failed:
         start(command("--exit=1", "--say=\x1b]0;owned\x07\x1b[2J\u202efine\r\nsecond"))
     assert all(char.isprintable() or char == "\n" for char in str(failed.value))
     assert "\\x1b]0;owned\\x07\\x1b[2J\\u202efine" in str(failed.value)
 
 
-def test_output_is_kept_up_to_its_end_only(start: Start) -> None:
-    """Of a program that prints a lot, the last part is told."""
+def test_only_the_last_part_of_the_output_is_shown(start: Start) -> None:
+    """The message shows the end of a long output."""
     with pytest.raises(TargetError) as failed:
         start(f"exec:{sys.executable} -S -c \"print('a' * 9000); print('the end'); raise SystemExit(1)\" {{port}}")
     assert len(str(failed.value)) < launching.OUTPUT + 1000
     assert str(failed.value).endswith("the end")
 
 
-def test_output_of_a_running_program_can_be_read(start: Start) -> None:
-    """It is asked for when the program has died, and at any time before."""
+def test_output_of_a_running_program_is_readable(start: Start) -> None:
+    """The output can be read at any time, not only after a death."""
     running = start(command("--say=hello"))
     assert "hello" in running.output()
 
 
-def test_the_current_folder_and_environment_are_the_program_s(
+def test_program_inherits_directory_and_environment(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A relative command and its environment mean what they mean to the user."""
+    """A relative command and its environment variables work as in the user's shell."""
     script = tmp_path / "server"
     script.write_text(f'#!/bin/sh\necho "token $TOKEN"; exec {sys.executable} -S {PROGRAM} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
@@ -186,8 +186,8 @@ def test_the_current_folder_and_environment_are_the_program_s(
     assert "token sesame" in start("exec:./server --port {port}").output()
 
 
-def test_nothing_is_left_of_a_program(start: Start, scratch: Path) -> None:
-    """Its output has no name in the file system, and no descriptor of it stays open."""
+def test_stopped_program_leaves_no_file(start: Start, scratch: Path) -> None:
+    """Its output has no name in the file system, and its descriptors are closed."""
     descriptors = Path("/dev/fd")
     before = len(os.listdir(descriptors))
     running = start(command("--say=much"))

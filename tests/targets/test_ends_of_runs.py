@@ -1,4 +1,4 @@
-"""However a run ends, nothing of it stays behind: no process, no listening port, no temporary file."""
+"""However a run ends, it leaves no process, no listening port and no temporary file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Run = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path, scratch: Path, seen: Witness) -> Iterator[Run]:
-    """Start pytest on a test that uses the target and hangs, as a terminal does: in a process group of its own."""
+    """Starts pytest on a test that uses the target and hangs, in its own process group, as a terminal does."""
     folder = tmp_path / "project"
     folder.mkdir()
     with contextlib.ExitStack() as stack:
@@ -73,20 +73,20 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def nothing_is_left(process: subprocess.Popen[str], scratch: Path, seen: Witness, *, kept: int = 0) -> str:
-    """Wait until the run and all that it started are gone, look what they left, and return what was printed."""
+def await_clean_end(process: subprocess.Popen[str], scratch: Path, seen: Witness) -> str:
+    """Wait until the run and its processes have ended, check that they left nothing, and return the output."""
     output, _ = process.communicate(timeout=LIMIT)
     seen.await_ends()
     found = re.search(r"listening at (127\.0\.0\.1:\d+)", output)
     assert found is not None, output
     assert not accepts(found[1])
-    assert len(list(scratch.iterdir())) == kept
+    assert len(list(scratch.iterdir())) == 0
     until(lambda: not processes_with(f"--witness={seen.port}"))
     return str(output)
 
 
-def started(process: subprocess.Popen[str], seen: Witness) -> None:
-    """Wait until the test runs: the program, its child and the test itself live."""
+def await_start(process: subprocess.Popen[str], seen: Witness) -> None:
+    """Wait until the test runs: the program, its child and the test are connected."""
     assert process.poll() is None
     seen.await_lives(3)
     assert seen.lives() == 3
@@ -94,44 +94,44 @@ def started(process: subprocess.Popen[str], seen: Witness) -> None:
 
 @pytest.mark.parametrize("target", ["program", "servicer:Plain"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_ended_in_the_middle(
+def test_interrupted_run_leaves_nothing(
     run: Run, seen: Witness, scratch: Path, number: signal.Signals, target: str
 ) -> None:
-    """Ctrl-C, a cancelled job and a kill that nobody can handle leave neither the target nor its children."""
+    """Ctrl-C, SIGTERM and SIGKILL leave neither the target nor its children."""
     text = command("--child", f"--witness={seen.port}") if target == "program" else target
     process = run(text)
-    started(process, seen)
+    await_start(process, seen)
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to the whole group
     else:
         process.send_signal(number)
-    output = nothing_is_left(process, scratch, seen)
+    output = await_clean_end(process, scratch, seen)
     assert process.returncode == (pytest.ExitCode.INTERRUPTED if number == signal.SIGINT else -number)
     assert ("KeyboardInterrupt" in output) is (number == signal.SIGINT)
 
 
-def test_a_run_that_ends_by_itself(run: Run, seen: Witness, scratch: Path) -> None:
+def test_finished_run_leaves_nothing(run: Run, seen: Witness, scratch: Path) -> None:
     """The target and its children end with the session."""
     process = run(command("--child", f"--witness={seen.port}"))
-    started(process, seen)
-    seen.tell()
-    nothing_is_left(process, scratch, seen)
+    await_start(process, seen)
+    seen.signal()
+    await_clean_end(process, scratch, seen)
     assert process.returncode == pytest.ExitCode.OK
 
 
-def test_a_run_whose_test_is_ended_by_the_backstop(run: Run, seen: Witness, scratch: Path) -> None:
+def test_run_ended_by_pytest_timeout_leaves_nothing(run: Run, seen: Witness, scratch: Path) -> None:
     """Pytest-timeout may end the process at once; the target ends all the same."""
     process = run(command("--child", f"--witness={seen.port}"), "-otimeout_method=thread", backstop=1)
-    started(process, seen)
-    output = nothing_is_left(process, scratch, seen)
+    await_start(process, seen)
+    output = await_clean_end(process, scratch, seen)
     assert process.returncode == 1
     assert "Timeout" in output
 
 
-def test_a_run_in_two_processes_that_is_interrupted(run: Run, seen: Witness, scratch: Path) -> None:
-    """Under pytest-xdist the workers have the targets, and nothing of them stays behind either."""
+def test_interrupted_xdist_run_leaves_nothing(run: Run, seen: Witness, scratch: Path) -> None:
+    """Under pytest-xdist the workers start the targets, which end with them."""
     process = run(command("--child", f"--witness={seen.port}"), "-n1")
-    started(process, seen)
+    await_start(process, seen)
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=LIMIT)
     seen.await_ends()

@@ -1,4 +1,4 @@
-"""A given address is looked at once, and what is wrong there is one sentence, within its time limit."""
+"""A given address is checked once; a failed check raises one sentence within its time limit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from targets.test_servicers import name_of
 
 
 def refused(start: Start, address: str) -> str:
-    """What is said about an address, which must not take longer than its time limit."""
+    """The message about an address, which must come within the time limit."""
     began = time.monotonic()
     with pytest.raises(TargetError) as failed:
         start(address, timeout=0.5)
@@ -31,8 +31,8 @@ def refused(start: Start, address: str) -> str:
     return str(failed.value)
 
 
-def test_a_server_that_somebody_started_is_never_stopped(start: Start) -> None:
-    """The launcher looks whether it is there, and leaves it alone at the end."""
+def test_given_server_is_never_stopped(start: Start) -> None:
+    """The launcher checks that the server answers, and does not stop it."""
     with bytes_server() as address:
         running = start(address)
         assert running.description == f"already running at {address}"
@@ -42,17 +42,17 @@ def test_a_server_that_somebody_started_is_never_stopped(start: Start) -> None:
         assert accepts(address)
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
-def test_an_ipv6_address_is_reached(start: Start) -> None:
-    """It is written in brackets, as in a URL."""
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_ipv6_address_is_reached(start: Start) -> None:
+    """An IPv6 address is written in brackets, as in a URL."""
     with bytes_server(host="::1") as address:
         assert address.startswith("[::1]:")
         assert start(address).address == address
 
 
 @pytest.mark.parametrize("prefix", ["unix:", "unix://"])
-def test_a_unix_socket_is_reached(start: Start, tmp_path: Path, prefix: str) -> None:
-    """Both ways to write one are grpcio's own, so clients can use the address as it is."""
+def test_unix_socket_is_reached(start: Start, tmp_path: Path, prefix: str) -> None:
+    """Both notations are grpcio's own, so clients use the address unchanged."""
     handle = serve(servicers.Plain, "plain", f"unix:{tmp_path}/socket")
     try:
         running = start(f"{prefix}{tmp_path}/socket")
@@ -62,14 +62,14 @@ def test_a_unix_socket_is_reached(start: Start, tmp_path: Path, prefix: str) -> 
         handle.stop(0)
 
 
-def test_a_port_where_nothing_listens(start: Start) -> None:
-    """A connection that is refused."""
+def test_port_where_nothing_listens_is_refused(start: Start) -> None:
+    """The message has the reason of the operating system."""
     address = closed_port()
     assert refused(start, address) == f"nothing answers at {address}: Connection refused"
 
 
-def test_a_unix_socket_that_is_not_there(start: Start, tmp_path: Path) -> None:
-    """A path where there is no file, and one where there is no listener."""
+def test_missing_unix_socket_is_refused(start: Start, tmp_path: Path) -> None:
+    """A path without a file, and a file without a listener, have different reasons."""
     address = f"unix:{tmp_path}/socket"
     assert refused(start, address) == f"nothing answers at {address}: No such file or directory"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as abandoned:
@@ -77,8 +77,8 @@ def test_a_unix_socket_that_is_not_there(start: Start, tmp_path: Path) -> None:
     assert refused(start, address) == f"nothing answers at {address}: Connection refused"
 
 
-def test_a_path_that_is_too_long_for_a_unix_socket(start: Start, tmp_path: Path) -> None:
-    """The system has a limit, and its reason is told."""
+def test_unix_socket_path_may_be_too_long(start: Start, tmp_path: Path) -> None:
+    """The operating system limits the length; the message has its reason."""
     address = f"unix:{tmp_path}/{'x' * 200}"
     assert refused(start, address) == f"nothing answers at {address}: AF_UNIX path too long"
 
@@ -107,22 +107,22 @@ def test_a_path_that_is_too_long_for_a_unix_socket(start: Start, tmp_path: Path)
         (b"220 mail.example.test ESMTP\x1b[31m\n", "does not speak HTTP/2: it answered b'220 mail"),
         # A PING is a good frame, but RFC 9113, section 3.4, asks for SETTINGS as the first one.
         (b"\x00\x00\x08\x06\x00\x00\x00\x00\x00" + bytes(8), "does not speak HTTP/2: it answered b'\\x00\\x00\\x08"),
-        # SETTINGS on stream 1 is none.
+        # SETTINGS must be on stream 0 (RFC 9113, section 6.5).
         (b"\x00\x00\x00\x04\x00\x00\x00\x00\x01", "does not speak HTTP/2: it answered b'\\x00\\x00\\x00"),
     ],
     ids=["HTTP/1", "TLS", "mute", "almost mute", "closes", "resets", "other", "PING first", "SETTINGS on a stream"],
 )
-def test_a_port_that_speaks_something_else(start: Start, greeting: bytes, message: str) -> None:
-    """What was heard there is named, and a text that came from there cannot act on a terminal."""
+def test_other_protocol_is_named(start: Start, greeting: bytes, message: str) -> None:
+    """The message shows what the server answered, without escape sequences."""
     with bytes_server(greeting) as address:
-        told = refused(start, address)
-    assert told.startswith(f"{address} {message}")
-    assert told.isprintable()
+        shown = refused(start, address)
+    assert shown.startswith(f"{address} {message}")
+    assert shown.isprintable()
 
 
 @pytest.fixture
 def tls_address() -> Iterator[str]:
-    """A server that speaks HTTP/2, by TLS."""
+    """A server that speaks HTTP/2 over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2"])
@@ -130,6 +130,6 @@ def tls_address() -> Iterator[str]:
         yield address
 
 
-def test_a_port_that_speaks_tls(start: Start, tls_address: str) -> None:
-    """A real handshake answers the plaintext preface with an alert, which is recognised."""
+def test_tls_server_is_recognised(start: Start, tls_address: str) -> None:
+    """A TLS server answers the plaintext preface with an alert, which the message explains."""
     assert refused(start, tls_address).startswith(f"{tls_address} speaks TLS")

@@ -1,4 +1,4 @@
-"""Servicers named by their import path are served in a process of their own."""
+"""Servicers named by their import path are served in a separate process."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class StreamService(stream_pb2_grpc.StreamServiceServicer):
         ("async_function", "async class"),
     ],
 )
-def test_a_servicer_is_served_by_its_import_path(start: Start, attribute: str, name: str) -> None:
-    """Every form that can be served in this process can be served in another one."""
+def test_servicer_is_served_by_its_import_path(start: Start, attribute: str, name: str) -> None:
+    """Every form that is served in this process is served in a separate one too."""
     running = start(f"targets.servicers:{attribute}")
     assert name_of(running.address) == name
     assert running.description == f"targets.servicers:{attribute}, started at {running.address}"
@@ -57,8 +57,8 @@ def test_a_servicer_is_served_by_its_import_path(start: Start, attribute: str, n
 
 
 @pytest.mark.parametrize("text", ["reference", "reference:aio"])
-def test_the_reference_is_served_by_its_name(start: Start, text: str) -> None:
-    """It needs no path, and is said to be what it is."""
+def test_reference_is_served_by_its_name(start: Start, text: str) -> None:
+    """The reference needs no import path, and its description does not show one."""
     running = start(text)
     with client(running.address) as connected, connected.list("ping", 5) as stream:
         assert stream.collect()[0] == ("ping", 5)
@@ -68,7 +68,7 @@ def test_the_reference_is_served_by_its_name(start: Start, text: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, empty."""
+    """The current directory, empty."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -77,7 +77,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def generated(project: Path) -> Path:
-    """A project with generated code of its own, as somebody has it who has a StreamService already."""
+    """A project with its own generated code, as users have who already have a StreamService."""
     source = project / "stream.proto"
     source.write_text(PROTO, encoding="utf-8")
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=.", "--grpc_python_out=.", source.name]
@@ -90,25 +90,25 @@ def generated(project: Path) -> Path:
 
 
 @pytest.mark.usefixtures("generated")
-def test_a_servicer_on_generated_code_keeps_its_own_messages(start: Start) -> None:
-    """Its base class says how it is registered; its messages and ours have the same names and never meet."""
+def test_servicer_on_generated_code_keeps_its_own_messages(start: Start) -> None:
+    """It is registered by its generated function; its messages never meet ours of the same name."""
     running = start("my_pkg.server:StreamService")
     assert name_of(running.address) == "my_pkg.server"
 
 
-def test_a_module_is_found_in_the_current_folder(start: Start, project: Path) -> None:
-    """It needs no installation and no PYTHONPATH, and imports its neighbours as it would when it is run there."""
-    (project / "neighbour.py").write_text("NAME = 'from the current folder'", encoding="utf-8")
+def test_module_is_found_in_the_current_directory(start: Start, project: Path) -> None:
+    """The module needs no installation and no PYTHONPATH, and can import its neighbours."""
+    (project / "neighbour.py").write_text("NAME = 'from the current directory'", encoding="utf-8")
     (project / "server.py").write_text(
         "import neighbour\nfrom targets.servicers import Plain\n\ndef make():\n    return Plain(neighbour.NAME)\n",
         encoding="utf-8",
     )
-    assert name_of(start("server:make").address) == "from the current folder"
+    assert name_of(start("server:make").address) == "from the current directory"
 
 
 @pytest.fixture
 def failing(project: Path) -> Path:
-    """A project whose modules cannot be imported, each for another reason."""
+    """A project whose modules cannot be imported, each for its own reason."""
     sources = {
         "raises": "raise ValueError('bad\\nconfig \\x1b[31m')",
         "needs": "import not_installed",
@@ -137,7 +137,7 @@ def failing(project: Path) -> Path:
             "ModuleNotFoundError: No module named 'not_installed'",
         ),
         ("exits:X", "target exits:X could not be served: it exited with code 1", "go away"),
-        ("kills:X", "target kills:X could not be served: it was ended by SIGKILL", "so long"),
+        ("kills:X", "target kills:X could not be served: it was killed by SIGKILL", "so long"),
         (
             "targets.servicers:broken",
             "target targets.servicers:broken could not be served: targets.servicers:broken() raised ConnectionError: "
@@ -146,8 +146,8 @@ def failing(project: Path) -> Path:
         ),
     ],
 )
-def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, text: str, first: str, last: str) -> None:
-    """The first line says why, the output below shows where."""
+def test_failed_servicer_is_reported_with_its_output(start: Start, text: str, first: str, last: str) -> None:
+    """The first line says why, and the output below shows where."""
     began = time.monotonic()
     with pytest.raises(TargetError) as failed:
         start(text, timeout=60)
@@ -162,8 +162,8 @@ def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, te
     [
         (
             "no_such:X",
-            "target no_such:X could not be served: there is no module 'no_such' to import; it is looked for in the "
-            "current folder and on PYTHONPATH",
+            "target no_such:X could not be served: there is no module 'no_such' to import; it must be in the current "
+            "directory or on PYTHONPATH",
         ),
         (
             "targets.servicers:Missing",
@@ -172,12 +172,12 @@ def test_a_servicer_that_cannot_be_made_is_told_with_its_output(start: Start, te
         ),
         (
             "targets.servicers:NoMethods",
-            "target targets.servicers:NoMethods could not be served: targets.servicers:NoMethods made a NoMethods, "
+            "target targets.servicers:NoMethods could not be served: targets.servicers:NoMethods() returned NoMethods, "
             "which is not a servicer: it has none of the methods List, Record, Route",
         ),
     ],
 )
-def test_what_is_not_there_is_one_line(start: Start, text: str, message: str) -> None:
+def test_wrong_path_is_reported_in_one_line(start: Start, text: str, message: str) -> None:
     """A wrong path needs no traceback."""
     with pytest.raises(TargetError) as failed:
         start(text)
@@ -185,18 +185,18 @@ def test_what_is_not_there_is_one_line(start: Start, text: str, message: str) ->
 
 
 @pytest.mark.usefixtures("failing")
-def test_an_import_that_hangs_is_ended(start: Start) -> None:
-    """After the startup timeout the message says so, with the output up to then, and nothing waits for the grace."""
+def test_hanging_import_is_killed(start: Start) -> None:
+    """After the startup timeout the message shows the output so far; the process gets no grace."""
     began = time.monotonic()
     with pytest.raises(TargetError) as failed:
         start("hangs:X", timeout=2)
     lines = str(failed.value).splitlines()
     assert time.monotonic() - began < 2 + GRACE
-    assert lines == ["target hangs:X did not serve within 2 s", "--- its output ---", "connecting"]
+    assert lines == ["target hangs:X did not report an address within 2 s", "--- its output ---", "connecting"]
 
 
-def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness) -> None:
-    """Also one with a thread that never ends and a child process of its own."""
+def test_stopping_kills_the_servicer_s_process_group(start: Start, project: Path, seen: Witness) -> None:
+    """A thread that never ends and a child process do not survive."""
     (project / "busy.py").write_text(
         "import socket, subprocess, sys, threading\n"
         f"socket_of_this = socket.create_connection(('127.0.0.1', {seen.port}))\n"
@@ -217,7 +217,7 @@ def test_a_spawned_servicer_is_ended(start: Start, project: Path, seen: Witness)
     assert not accepts(running.address)
 
 
-def test_a_servicer_s_output_can_be_read(start: Start, project: Path) -> None:
-    """What it prints is kept for the report of its death."""
+def test_servicer_s_output_is_readable(start: Start, project: Path) -> None:
+    """The output is kept for the report of a death."""
     (project / "chatty.py").write_text("print('hello')\nfrom targets.servicers import Plain\n", encoding="utf-8")
     assert start("chatty:Plain").output() == "hello"

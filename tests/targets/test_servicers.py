@@ -1,4 +1,4 @@
-"""Servicer objects are served in this process, in every form that they may have."""
+"""Servicers of every form are served in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pytest_grpcstream import EOF, Code, LibraryClient, TargetError
 from pytest_grpcstream.clients.grpcio import open_channel
 from pytest_grpcstream.messages import StreamResponse
 from pytest_grpcstream.targets.launching import InProcess
-from pytest_grpcstream.targets.serving import STREAMS, load, serve
+from pytest_grpcstream.targets.servicers import load
+from pytest_grpcstream.targets.serving import STREAMS, serve
 from targets import servicers
 
 FORMS = {
@@ -28,12 +29,12 @@ FORMS = {
 
 
 def client(address: str) -> LibraryClient:
-    """A client with a connection of its own."""
+    """A client with its own connection."""
     return LibraryClient(open_channel(address), owned=True)
 
 
 def name_of(address: str) -> str:
-    """Which servicer answers at an address."""
+    """The name that the servicer at an address answers with."""
     with client(address) as connected, connected.route() as stream:
         stream.send("who is there", 1)
         [point] = stream.take(1)
@@ -45,22 +46,22 @@ def name_of(address: str) -> str:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_of_a_servicer_is_served(name: str) -> None:
-    """A class, an instance, a factory and a function are told apart, and so is what is asynchronous."""
+    """A class, an instance, a factory and a function are distinguished, and so are async methods."""
     with InProcess(FORMS[name]) as running:
         assert name_of(running.address) == name
 
 
-def test_a_coroutine_function_gets_an_asynchronous_server() -> None:
-    """It may await before and after it registers."""
+def test_coroutine_function_gets_an_asynchronous_server() -> None:
+    """A coroutine function may await before it registers."""
     with InProcess(servicers.async_function) as running:
         assert name_of(running.address) == "async class"
         assert running.description.startswith("async_function, served in this process at 127.0.0.1:")
 
 
-def test_a_method_that_a_servicer_lacks_is_unimplemented() -> None:
-    """A servicer of Route alone is a servicer; the other methods end with UNIMPLEMENTED."""
+def test_missing_method_is_unimplemented() -> None:
+    """A servicer may have Route only; the other methods end with UNIMPLEMENTED."""
     with InProcess(servicers.Plain) as running, client(running.address) as connected:
-        assert connected.list("nobody").end().code == Code.UNIMPLEMENTED
+        assert connected.list("anyone").end().code == Code.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize(
@@ -71,14 +72,14 @@ def test_a_method_that_a_servicer_lacks_is_unimplemented() -> None:
         (servicers.NeedsArguments, "NeedsArguments() raised TypeError: "),
         (
             servicers.number,
-            "number made a int, which is not a servicer: it has none of the methods List, Record, Route",
+            "number() returned int, which is not a servicer: it has none of the methods List, Record, Route",
         ),
-        (servicers.NoMethods, "NoMethods made a NoMethods, which is not a servicer: it has none of the methods "),
+        (servicers.NoMethods, "NoMethods() returned NoMethods, which is not a servicer: it has none of the methods "),
         (3, "int is not a servicer: it has none of the methods List, Record, Route"),
         (None, "NoneType is not a servicer: it has none of the methods List, Record, Route"),
     ],
 )
-def test_what_is_no_servicer_is_refused(candidate: object, message: str) -> None:
+def test_invalid_servicer_is_refused(candidate: object, message: str) -> None:
     """The message names the candidate and what is wrong with it."""
     with pytest.raises(TargetError) as refused:
         InProcess(candidate)
@@ -91,33 +92,33 @@ def test_what_is_no_servicer_is_refused(candidate: object, message: str) -> None
         (
             "no_such.module",
             "Class",
-            "there is no module 'no_such.module' to import; it is looked for in the current folder and on PYTHONPATH",
+            "there is no module 'no_such.module' to import; it must be in the current directory or on PYTHONPATH",
         ),
         (
             "targets.no_such",
             "Class",
-            "there is no module 'targets.no_such' to import; it is looked for in the current folder and on PYTHONPATH",
+            "there is no module 'targets.no_such' to import; it must be in the current directory or on PYTHONPATH",
         ),
         ("targets.servicers", "Missing", "module 'targets.servicers' has no attribute 'Missing'"),
         ("targets.servicers", "Holder.Missing", "module 'targets.servicers' has no attribute 'Holder.Missing'"),
     ],
 )
-def test_what_cannot_be_found_is_named(module: str, attribute: str, message: str) -> None:
-    """The module and the attribute are told apart, and the whole path is told."""
+def test_missing_module_or_attribute_is_named(module: str, attribute: str, message: str) -> None:
+    """The message says whether the module or the attribute is missing, and shows its whole path."""
     with pytest.raises(TargetError) as refused:
         load(module, attribute)
     assert str(refused.value) == message
 
 
-def test_an_address_that_is_taken_is_an_error() -> None:
-    """It is never shared with who has it."""
+def test_address_in_use_is_an_error() -> None:
+    """The address is never shared with the server that has it."""
     with InProcess(servicers.Plain) as running, pytest.raises(TargetError, match=f"cannot listen on {running.address}"):
         serve(servicers.Plain, "second", running.address)
 
 
 @pytest.mark.parametrize("candidate", [servicers.Plain, servicers.Async])
-def test_open_streams_end_when_it_stops(candidate: object) -> None:
-    """Stopping waits for nobody: a stream that is open then ends at once, not with OK."""
+def test_open_streams_end_when_the_server_stops(candidate: object) -> None:
+    """A stream that is open when the server stops ends at once, and not with OK."""
     with InProcess(candidate) as running, client(running.address) as connected, connected.route() as stream:
         stream.send("first", 0)
         stream.take(1)
@@ -126,8 +127,8 @@ def test_open_streams_end_when_it_stops(candidate: object) -> None:
         assert stream.end().code in (Code.UNAVAILABLE, Code.CANCELLED)
 
 
-def test_a_handler_that_never_ends_does_not_keep_it() -> None:
-    """Stopping comes back within a second although a handler looks at nothing."""
+def test_endless_handler_does_not_delay_the_stop() -> None:
+    """Stopping returns although a handler never checks whether its RPC is over."""
     release = threading.Event()
 
     class Stubborn(servicers.Plain):
@@ -144,7 +145,7 @@ def test_a_handler_that_never_ends_does_not_keep_it() -> None:
 
 
 def test_streams_beyond_the_limit_are_refused() -> None:
-    """One stream too many is told so at once; it does not wait until another one ends."""
+    """One stream too many is refused at once; it does not wait until another one ends."""
     with InProcess(servicers.Plain) as running, client(running.address) as connected:
         streams = [connected.route() for _ in range(STREAMS)]
         for stream in streams:
@@ -155,8 +156,8 @@ def test_streams_beyond_the_limit_are_refused() -> None:
 
 
 @pytest.mark.parametrize("candidate", [servicers.Plain, servicers.Async])
-def test_it_leaves_no_thread(candidate: object) -> None:
-    """When it has stopped and nobody calls any more, its threads are gone."""
+def test_stopped_server_leaves_no_thread(candidate: object) -> None:
+    """Once the server has stopped, its threads end."""
     before = set(threading.enumerate())
     with InProcess(candidate) as running:
         name_of(running.address)

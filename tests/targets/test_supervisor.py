@@ -48,11 +48,11 @@ def test_equal_texts_name_one_target(supervisor: TargetSupervisor) -> None:
 
 def test_dead_target_is_restarted_at_its_next_use(supervisor: TargetSupervisor, seen: Witness) -> None:
     """The death has a reason and is counted, and the restarted target counts as alive."""
-    target = supervisor.named(parse(command("--until-told", f"--witness={seen.port}")))
+    target = supervisor.named(parse(command("--until-signalled", f"--witness={seen.port}")))
     before = target.address
     seen.await_lives(1)
     assert target.death_reason() is None
-    seen.tell()
+    seen.signal()
     seen.await_ends()
     assert until(target.death_reason) == "it exited with code 5"
     assert (target.deaths, target.restartable) == (1, True)
@@ -64,10 +64,10 @@ def test_dead_target_is_restarted_at_its_next_use(supervisor: TargetSupervisor, 
 
 def test_target_that_died_unnoticed_is_restarted(supervisor: TargetSupervisor, seen: Witness) -> None:
     """The death need not be asked for first."""
-    target = supervisor.named(parse(command("--until-told", f"--witness={seen.port}")))
+    target = supervisor.named(parse(command("--until-signalled", f"--witness={seen.port}")))
     running = target.running
     seen.await_lives(1)
-    seen.tell()
+    seen.signal()
     until(running.exit_reason)
     assert accepts(target.address)
     assert target.running is not running
@@ -84,10 +84,10 @@ def test_living_target_is_not_discarded(supervisor: TargetSupervisor, monkeypatc
 
 def test_dead_target_is_discarded(supervisor: TargetSupervisor, seen: Witness) -> None:
     """One call notices the death and lets the next use restart the target."""
-    target = supervisor.named(parse(command("--until-told", f"--witness={seen.port}")))
+    target = supervisor.named(parse(command("--until-signalled", f"--witness={seen.port}")))
     running = target.running
     seen.await_lives(1)
-    seen.tell()
+    seen.signal()
     seen.await_ends()
     assert target.discard_if_dead()
     assert target.running is not running

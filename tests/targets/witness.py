@@ -1,4 +1,4 @@
-"""Sees processes live and end, without asking the system for them: each keeps a connection to the witness open."""
+"""Observes whether processes live: each keeps a connection to the witness open."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ T = TypeVar("T")
 
 PROGRAM: Final = Path(__file__).with_name("program.py")
 LIMIT: Final = 20.0
-"""Seconds after which what was waited for did not happen."""
+"""Seconds to wait for an event before the test fails."""
 PYTEST: Final = (
     sys.executable,
     "-c",
     "import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); sys.exit(pytest.main())",
 )
-"""A run of pytest that heeds SIGINT also where the tests run in the background, which has it ignored from the start.
+"""A pytest process that reacts to SIGINT even if the tests run in the background, where a shell lets it be ignored.
 
-It sets that itself: to do so between fork and exec runs the fork handlers of gRPC, which may wait for ever.
+The process sets the handler itself: code between fork and exec would run gRPC's fork handlers, which may hang.
 """
 
 
 def command(*options: str) -> str:
-    """The target that starts the program with these options."""
+    """The text of the target that starts `program` with these options."""
     return f"exec:{shlex.join([sys.executable, '-S', str(PROGRAM), *options])} --port {{port}}"
 
 
 class Witness:
-    """A listener that processes connect to; the system closes a connection when its process ends, however it does."""
+    """A listener that processes connect to; the system closes the connection of a process that ends."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -43,24 +43,24 @@ class Witness:
 
     @property
     def port(self) -> int:
-        """Where processes connect to."""
+        """The port that processes connect to."""
         port: int = self._listener.getsockname()[1]
         return port
 
     def await_lives(self, count: int) -> None:
-        """Wait until so many more processes have connected."""
+        """Wait until ``count`` more processes have connected."""
         for _ in range(count):
             channel, _ = self._listener.accept()
             channel.settimeout(LIMIT)
             self._seen.append(channel)
 
-    def tell(self) -> None:
-        """Say something to every process that has connected."""
+    def signal(self) -> None:
+        """Signal every process that has connected."""
         for channel in self._seen:
             channel.sendall(b"!")
 
     def await_ends(self) -> None:
-        """Wait until every process that has connected is gone."""
+        """Wait until every process that has connected has ended."""
         for channel in self._seen:
             with contextlib.suppress(ConnectionResetError):
                 assert channel.recv(1) == b""
@@ -68,11 +68,11 @@ class Witness:
         self._seen.clear()
 
     def lives(self) -> int:
-        """How many of the processes that have connected are there."""
+        """The number of connected processes that still live."""
         return sum(map(_is_open, self._seen))
 
     def close(self) -> None:
-        """Look no more."""
+        """Close all connections."""
         for channel in (self._listener, *self._seen):
             channel.close()
 
@@ -90,17 +90,17 @@ def _is_open(channel: socket.socket) -> bool:
 
 
 def until(happened: Callable[[], T | None]) -> T:
-    """Wait until a question has an answer, and return that."""
+    """Wait until a function returns something true, and return that."""
     due = time.monotonic() + LIMIT
     while not (answer := happened()):
-        assert time.monotonic() < due, "it did not happen in time"
+        assert time.monotonic() < due, f"{happened} returned nothing within {LIMIT} s"
         time.sleep(0.01)
     return answer
 
 
 @contextlib.contextmanager
 def witness() -> Iterator[Witness]:
-    """A witness for a while."""
+    """A witness that is closed after the block."""
     made = Witness()
     try:
         yield made
@@ -109,7 +109,7 @@ def witness() -> Iterator[Witness]:
 
 
 def processes_with(text: str) -> list[str]:
-    """The command lines of the processes that have a text in theirs, but not those that are over already."""
+    """The command lines of all processes that contain a text, without zombies."""
     listing = subprocess.run(["ps", "-A", "-ww", "-o", "stat=,args="], capture_output=True, text=True, check=True)
     lines = (line.split(maxsplit=1) for line in listing.stdout.splitlines())
     return [line[1] for line in lines if len(line) == 2 and not line[0].startswith("Z") and text in line[1]]

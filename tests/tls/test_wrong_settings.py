@@ -87,7 +87,7 @@ def test_an_unknown_variable_is_named(runner: Runner) -> None:
     """A variable that is not there is not taken for an empty one."""
     runner.suite(NOWHERE, "--grpcstream-metadata=authorization: Bearer $NO_SUCH_TOKEN").refused_setting(
         "Invalid metadata 'authorization' from the option --grpcstream-metadata: "
-        "there is no environment variable NO_SUCH_TOKEN"
+        "the environment variable NO_SUCH_TOKEN is not set"
     )
 
 
@@ -96,7 +96,7 @@ def test_bad_metadata_of_the_ini_is_refused(runner: Runner) -> None:
     runner.configure(grpcstream_metadata=["x-good: 1", "x-token: $NO_SUCH_TOKEN"])
     runner.suite(NOWHERE).refused_setting(
         "Invalid metadata 'x-token' from the ini option grpcstream_metadata: "
-        "there is no environment variable NO_SUCH_TOKEN"
+        "the environment variable NO_SUCH_TOKEN is not set"
     )
 
 

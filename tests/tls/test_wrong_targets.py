@@ -14,13 +14,13 @@ TLS = "--grpcstream-tls"
 def test_a_plaintext_server_is_told_from_one_with_tls(runner: Runner, papers: Papers) -> None:
     """Who asks for TLS where none is spoken is told to leave it out."""
     outcome = runner.suite(reference(), TLS, f"--grpcstream-ca={papers.ca}")
-    outcome.refused_target("speaks HTTP/2 without TLS; leave out --grpcstream-tls")
+    outcome.refused_target("speaks HTTP/2 without TLS; remove --grpcstream-tls")
 
 
 def test_a_tls_server_is_told_from_one_without(runner: Runner, papers: Papers) -> None:
     """Who forgets to ask for TLS is told to."""
     outcome = runner.suite(reference(papers=papers), modules=(HALF_CLOSE,))
-    outcome.refused_target("speaks TLS; reach it with --grpcstream-tls")
+    outcome.refused_target("speaks TLS; use --grpcstream-tls")
 
 
 @pytest.mark.parametrize("trusted", ["other_ca", "system"])
@@ -91,4 +91,4 @@ def test_a_server_that_wants_a_certificate_is_not_reached_without(runner: Runner
 def test_the_bundled_reference_is_served_without_tls(runner: Runner, target: str) -> None:
     """What the plugin serves itself it serves in plaintext, and says what to do instead."""
     outcome = runner.suite(target, TLS)
-    outcome.refused_target("is served without TLS; name an address or a command to reach it by TLS")
+    outcome.refused_target("is served without TLS; --grpcstream-tls needs an address or a command")
