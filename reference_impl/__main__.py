@@ -21,7 +21,7 @@ from .listening import SERVER_OPTIONS, CannotListen, listen
 from .standard_services import add_aio_health, add_health, add_reflection
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LAST_WORDS = 1.0  # seconds, at most, that a cancelled RPC takes to end
+_CANCEL_TIMEOUT = 1.0  # seconds that cancelled RPCs may take to end
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if (options.tls_cert is None) != (options.tls_key is None) or (options.tls_client_ca and not options.tls_cert):
-        parser.error("--tls-cert and --tls-key go together, and --tls-client-ca goes with them")
+        parser.error("--tls-cert and --tls-key need each other, and --tls-client-ca needs both")
     try:
         if options.aio:
             asyncio.run(_serve_by_tasks(options))
@@ -50,29 +50,29 @@ def _parser() -> argparse.ArgumentParser:
         type=command_line.address,
         default=command_line.DEFAULT_ADDRESS,
         metavar="HOST:PORT",
-        help="Where to listen, port 0 picks a free one (default: %(default)s)",
+        help="Where to listen; port 0 picks a free port (default: %(default)s)",
     )
-    parser.add_argument("--aio", action="store_true", help="Serve by asyncio tasks instead of threads")
+    parser.add_argument("--aio", action="store_true", help="Serve with asyncio tasks instead of threads")
     parser.add_argument(
         "--grace",
         type=_seconds,
         default=3.0,
         metavar="SECONDS",
-        help="How long open streams may go on after SIGTERM or Ctrl-C (default: %(default)s)",
+        help="How long open streams may continue after SIGTERM or Ctrl-C (default: %(default)s)",
     )
     parser.add_argument(
         "--max-streams",
         type=_count,
         default=1000,
         metavar="N",
-        help="Streams served at once, more are refused with RESOURCE_EXHAUSTED (default: %(default)s)",
+        help="Concurrent streams; more are refused with RESOURCE_EXHAUSTED (default: %(default)s)",
     )
-    parser.add_argument("--tls-cert", type=_file, metavar="FILE", help="Serve by TLS with this certificate, in PEM")
-    parser.add_argument("--tls-key", type=_file, metavar="FILE", help="Key of that certificate, in PEM")
+    parser.add_argument("--tls-cert", type=_file, metavar="FILE", help="Serve over TLS with this certificate, in PEM")
+    parser.add_argument("--tls-key", type=_file, metavar="FILE", help="The key of that certificate, in PEM")
     parser.add_argument(
-        "--tls-client-ca", type=_file, metavar="FILE", help="Authorities, in PEM, whose clients alone are served"
+        "--tls-client-ca", type=_file, metavar="FILE", help="Require client certificates from these authorities, in PEM"
     )
-    parser.add_argument("--quiet", action="store_true", help="Do not log the requests")
+    parser.add_argument("--quiet", action="store_true", help="Do not log requests")
     return parser
 
 
@@ -87,7 +87,7 @@ def _serve_by_threads(options: argparse.Namespace) -> None:
     add_reflection(server)
     address = listen(server, options.address, _credentials(options))
     server.start()
-    # An event loop, because a signal may come at a moment, or in a thread of gRPC's, that does not wake a waiting lock.
+    # An event loop, because a signal may arrive in one of gRPC's threads, which does not wake a waiting lock.
     asyncio.run(_announce_and_wait(address, options))
     server.stop(options.grace).wait()
 
@@ -101,14 +101,14 @@ async def _serve_by_tasks(options: argparse.Namespace) -> None:
     await server.start()
     await _announce_and_wait(address, options)
     await server.stop(options.grace)
-    # The tasks of RPCs that were cancelled are about to end. Left to asyncio.run(), each would print a traceback.
+    # The tasks of cancelled RPCs are about to end. If asyncio.run() ended them, each would print a traceback.
     ending = asyncio.all_tasks() - {asyncio.current_task()}
     if ending:
-        await asyncio.wait(ending, timeout=_LAST_WORDS)
+        await asyncio.wait(ending, timeout=_CANCEL_TIMEOUT)
 
 
 async def _announce_and_wait(address: str, options: argparse.Namespace) -> None:
-    """Tell where the server is, and return when it is to stop."""
+    """Print where the server listens, and return when it must stop."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:

@@ -1,4 +1,4 @@
-"""StreamService for ``grpc.aio.server``: one task runs each RPC."""
+"""StreamService for ``grpc.aio.server``: each RPC runs in its own task."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AioStreamService:
-    """The reference StreamService with coroutine methods, which read and write by their context.
+    """The reference StreamService with coroutine methods, which read and write through their context.
 
-    ``log``, when given, is called with each request that is read.
+    If ``log`` is given, it is called with each request that was read.
     """
 
     def __init__(self, log: Callable[[StreamRequest], object] | None = None) -> None:
@@ -39,7 +39,7 @@ class AioStreamService:
         await self._run(semantics.list_points(self._watches), read, context.write, context)
 
     async def list_of_stream(self, _requests: AsyncIterator[StreamRequest], context: _Context) -> None:
-        """List, for a registration by which the request comes as a stream of requests; only the first is read."""
+        """List, registered with a stream of requests, of which only the first is read."""
         await self._run(semantics.list_points(self._watches), lambda: _read(context), context.write, context)
 
     async def Record(self, _requests: AsyncIterator[StreamRequest], context: _Context) -> StreamResponse:
@@ -63,7 +63,7 @@ class AioStreamService:
         write: Callable[[StreamResponse], Awaitable[None]],
         context: _Context,
     ) -> None:
-        """Do what the RPC yields until it ends; raises asyncio.CancelledError when the client has gone away."""
+        """Do what the RPC yields until it ends; raises asyncio.CancelledError if the client ended it."""
         tokens: deque[str] = deque(maxlen=TOKENS_PER_RPC)
         try:
             await self._follow(rpc, read, write, context, tokens)
@@ -73,7 +73,7 @@ class AioStreamService:
             self._watches.record(tokens)
             raise
         except grpc.aio.InternalError as error:
-            # What cannot be sent, because the RPC was cancelled and its task is about to be.
+            # A response cannot be sent, because the RPC was cancelled; its task is about to be cancelled too.
             self._watches.record(tokens)
             raise asyncio.CancelledError from error
 
@@ -116,10 +116,10 @@ class AioStreamService:
 
 
 async def _read(context: _Context) -> StreamRequest | None:
-    """Return the next request, or None after the half-close; is cancelled when the client has gone away."""
+    """Return the next request, or None after the half-close; is cancelled if the client cancelled or disconnected."""
     request = await context.read()
     if request is grpc.aio.EOF:
-        # When an RPC is cancelled, grpcio ends the stream of requests before it cancels the task. The task is cancelled
-        # by the time a second read returns, unless the client has really half-closed.
+        # When an RPC is cancelled, grpcio ends the stream of requests before it cancels the task. By the time a second
+        # read returns, the task is cancelled, unless the client has really half-closed.
         request = await context.read()
     return None if request is grpc.aio.EOF else request

@@ -1,6 +1,6 @@
 """The classic client: ``python -m pytest_grpcstream.reference_impl.client [HOST:PORT]``.
 
-It calls List, Record and Route once each, and prints what comes back. It expects nothing of the responses.
+It calls List, Record and Route once each, and prints the responses. It does not check them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _REQUESTS = 7  # of Record and of Route
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Call the server and return the exit code: 1 when an RPC did not end with OK."""
+    """Call the server and return the exit code: 1 if an RPC did not end with OK."""
     address = _parser().parse_args(arguments).address
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name holds any Unicode
-    # A server on this machine is not reached by way of a proxy, whatever the environment says.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a name may contain any Unicode
+    # A server on this machine is not called through a proxy, whatever the environment says.
     with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:
         try:
             _list(channel)
@@ -63,8 +63,8 @@ def _record(channel: grpc.Channel) -> None:
 
 
 def _route(channel: grpc.Channel) -> None:
-    # grpcio sends from a thread of its own, so that it matters neither when the server answers nor whether it speaks
-    # first. It closes this side after the last request.
+    # grpcio sends from its own thread, so it does not matter when the server answers or whether it speaks first. It
+    # half-closes after the last request.
     call = channel.stream_stream(f"/{SERVICE}/Route", **_CODERS)
     for response in call(iter([_request("gRPC Stream Client: Route", 1111)] * _REQUESTS), timeout=_DEADLINE):
         _print(response)

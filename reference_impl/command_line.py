@@ -1,4 +1,4 @@
-"""What the command lines of the server and of the client have in common."""
+"""What the command lines of the server and the client share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pytest_grpcstream.messages import StreamPoint
 
 DEFAULT_ADDRESS = "127.0.0.1:8888"
 
-_LONGEST_NAME = 200  # characters of a name that are shown; a name may have megabytes
+_LONGEST_NAME = 200  # characters of a name that are shown; a name may be megabytes long
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line, and exits with 2."""
+    """An argument parser that reports an error in one line, and exits with 2."""
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, and exit."""
@@ -22,7 +22,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def address(text: str) -> str:
-    """Return an address as it was given; raises argparse.ArgumentTypeError when it is not HOST:PORT."""
+    """Return an address unchanged; raises argparse.ArgumentTypeError if it is not HOST:PORT."""
     match = re.fullmatch(r"(?:[\w.-]+|\[[\w.:%]+\]):([0-9]{1,5})", text, re.ASCII)
     if match is None or int(match[1]) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT, such as {DEFAULT_ADDRESS} or [::1]:8888")
@@ -30,7 +30,7 @@ def address(text: str) -> str:
 
 
 def shown(point: StreamPoint) -> str:
-    """Return a point as the classic programs print it, in one line whatever its name holds."""
+    """Return a point as the classic programs print it, in one line whatever its name contains."""
     name = point.name[:_LONGEST_NAME]
     rest = len(point.name) - len(name)
     escaped = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)

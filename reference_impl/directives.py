@@ -1,7 +1,7 @@
-"""The directives of the contract: what a request's ``pt`` asks for beyond the usual.
+"""The directives of the contract: what the ``pt`` of a request may ask for.
 
-A directive's name is made of words that one space separates; TEXT is everything after the last of them. This module
-only reads them, and knows nothing of gRPC.
+A directive consists of words separated by one space; TEXT is everything after the last of them. This module only parses
+directives, and does not know gRPC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _LARGEST_NUMBER = 2**31 - 1
-_LONGEST_TOKEN = 256  # a server remembers tokens, so their size must have a bound
+_LONGEST_TOKEN = 256  # a server remembers tokens, so their size must be bounded
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Abort:
     code: int
     """The status code, 1 to 16; it is the request's value."""
     count: int
-    """How many responses List sends before."""
+    """The number of responses that List sends first."""
     text: str
 
 
@@ -32,14 +32,14 @@ class Finish:
 
 @dataclass(frozen=True)
 class Repeat:
-    """``!repeat N TEXT``: send so many responses instead of the usual ones."""
+    """``!repeat N TEXT``: send N responses instead of the ordinary ones."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Echo:
-    """``!echo TEXT``: answer with what was received."""
+    """``!echo TEXT``: send back what was received."""
 
     text: str
 
@@ -60,7 +60,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """``!cancelled TOKEN``: tell whether a marked RPC ended by the client's going away."""
+    """``!cancelled TOKEN``: answer whether a marked RPC ended because its client cancelled or disconnected."""
 
     token: str
 
@@ -69,14 +69,14 @@ Directive = Abort | Finish | Repeat | Echo | Sleep | Watch | Cancelled
 
 
 class BadDirective(ValueError):
-    """Raised when a name begins with a directive's word, and the rest is not what that directive takes."""
+    """Raised when a name begins with a directive, and the rest is not valid for that directive."""
 
 
 def parse(name: str, value: int, words: frozenset[str]) -> Directive | None:
     """Return the directive in a request's name and value, or None for an ordinary name.
 
-    ``words`` are the directives that mean something where the request was received, such as ``!abort``: the others are
-    ordinary names there. Raises BadDirective, whose message says what the directive takes.
+    ``words`` are the directives of the method that received the request, such as ``!abort``; all others are ordinary
+    names there. Raises BadDirective, whose message says what the directive takes.
     """
     word, _, rest = name.partition(" ")
     return _PARSERS[word](rest, value) if word in words else None
@@ -128,7 +128,7 @@ _PARSERS: dict[str, Callable[[str, int], Directive]] = {
 
 
 def _number(usage: str, word: str, given: str) -> int:
-    # The length is tested before the size, because int() has an error of its own for very long numbers.
+    # The length is checked before the value, because int() refuses very long numbers with its own error.
     if re.fullmatch("[0-9]{1,10}", given) and int(given) <= _LARGEST_NUMBER:
         return int(given)
     raise BadDirective(f"{usage}: {word} is a number from 0 to {_LARGEST_NUMBER}, not {_shown(given)}")
@@ -141,5 +141,5 @@ def _token(usage: str, given: str) -> str:
 
 
 def _shown(given: str) -> str:
-    """Return what was given for a message, cut: a status message travels in a header, and headers are small."""
+    """Return a text shortened for a message: a status message travels in a header, and headers are small."""
     return repr(given) if len(given) <= 40 else f"{given[:40]!r}..."

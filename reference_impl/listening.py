@@ -1,4 +1,4 @@
-"""Binding a server to its address, with the operating system's reason when that fails."""
+"""Binds a server to its address; a failure has the reason of the operating system."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import socket
 import grpc
 import grpc.aio
 
-# With so_reuseport a second server may listen on a port that is taken, and each gets some of the connections. With
-# tarpit grpcio answers a request that it takes for malformed up to a second late.
+# With so_reuseport a second server may listen on a port in use, and each gets some of the connections. With tarpit,
+# grpcio delays its answer to a request that it considers malformed by up to a second.
 SERVER_OPTIONS = (("grpc.so_reuseport", 0), ("grpc.http.tarpit", 0))
 
 
 class CannotListen(Exception):
-    """Raised when an address is not to be had, such as a port that is in use."""
+    """Raised when a server cannot listen on an address, such as a port in use."""
 
 
 def listen(
     server: grpc.Server | grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None
 ) -> str:
-    """Bind a server to ``HOST:PORT`` and return the same with the port that it got; raises CannotListen."""
+    """Bind a server to ``HOST:PORT`` and return the address with the actual port; raises CannotListen."""
     host, _, port = address.rpartition(":")
-    # grpcio has no reason in its exception, and is content with a part of what a host name stands for, so that a port
-    # which is taken on one of its addresses would go unnoticed.
+    # grpcio's exception has no reason, and it succeeds with a part of the addresses of a host name: a port that is in
+    # use on one of them would go unnoticed.
     try:
         _try_to_bind(host.strip("[]"), int(port))
         if credentials is None:
@@ -31,12 +31,12 @@ def listen(
         return f"{host}:{server.add_secure_port(address, credentials)}"
     except OSError as error:
         raise CannotListen(f"cannot listen on {address}: {error.strerror}") from error
-    except (RuntimeError, UnicodeError) as error:  # grpcio's for every failure; a label that no host name can have
+    except (RuntimeError, UnicodeError) as error:  # of grpcio, for every failure; of an invalid host name
         raise CannotListen(f"cannot listen on {address}: {error}") from error
 
 
 def _try_to_bind(host: str, port: int) -> None:
-    """Bind a socket and close it; raises OSError when the port is in use, or no address of the host can be had."""
+    """Bind a socket and close it; raises OSError if the port is in use, or no address of the host can be bound."""
     failure: OSError | None = None
     usable = False
     for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):

@@ -1,4 +1,4 @@
-"""The metadata feature of the contract: two keys of the request that come back."""
+"""The metadata feature of the contract: the server sends two keys of the request metadata back."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _TRAILING = "x-grpc-test-echo-trailing-bin"
 
 
 def echoed_initial(received: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
-    """Return what comes back as initial metadata, in the order received.
+    """Return what is sent back as initial metadata, in the order received.
 
-    A value outside ASCII-Value (gRPC over HTTP/2, Custom-Metadata) may arrive, but cannot be sent: it is left out.
+    A value outside ASCII-Value (gRPC over HTTP/2, Custom-Metadata) may arrive, but cannot be sent: it is dropped.
     """
     return tuple((key, value) for key, value in received or () if key == _INITIAL and _is_ascii_value(value))
 
 
 def echoed_trailing(received: Iterable[tuple[str, str | bytes]] | None) -> Metadata:
-    """Return what comes back as trailing metadata, in the order received."""
+    """Return what is sent back as trailing metadata, in the order received."""
     return tuple((key, value) for key, value in received or () if key == _TRAILING)
 
 

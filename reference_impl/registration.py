@@ -1,4 +1,4 @@
-"""Registration of the reference implementation at a server, without generated code."""
+"""Registers the reference implementation on a server, without generated code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SERVICE = DESCRIPTOR.services_by_name["StreamService"].full_name
 
 
 def add_to_server(servicer: StreamService | AioStreamService, server: grpc.Server | grpc.aio.Server) -> None:
-    """Register a servicer: a StreamService at a ``grpc.Server``, an AioStreamService at a ``grpc.aio.Server``."""
+    """Register a StreamService on a ``grpc.Server``, or an AioStreamService on a ``grpc.aio.Server``."""
     coders: Any = {
         "request_deserializer": StreamRequest.FromString,
         "response_serializer": StreamResponse.SerializeToString,
     }
     if isinstance(servicer, AioStreamService):
-        # To grpc.aio a List without a request is an RPC to forget, which leaves the client without a status. As a
-        # stream it reaches the servicer, which ends it as a violation of the request's cardinality.
+        # grpc.aio drops a List without a request, and the client gets no status. Registered with a stream of requests,
+        # the RPC reaches the servicer, which ends it as a violation of the request cardinality.
         list_handler = grpc.stream_stream_rpc_method_handler(servicer.list_of_stream, **coders)
     else:
         list_handler = grpc.unary_stream_rpc_method_handler(servicer.List, **coders)
@@ -36,10 +36,10 @@ def add_to_server(servicer: StreamService | AioStreamService, server: grpc.Serve
 
 
 def serve(server: grpc.Server) -> None:
-    """Register the reference at a server with threads; a launcher finds it by its name."""
+    """Register the reference on a ``grpc.Server``; a launcher finds this function by its name."""
     add_to_server(StreamService(), server)
 
 
 async def serve_aio(server: grpc.aio.Server) -> None:
-    """Register the reference at an asyncio server; a launcher finds it by its name."""
+    """Register the reference on a ``grpc.aio.Server``; a launcher finds this function by its name."""
     add_to_server(AioStreamService(), server)

@@ -1,8 +1,8 @@
-"""What a StreamService does, written once: each RPC is a generator that yields what is to be done.
+"""The behaviour of a StreamService, written once: each RPC is a generator that yields effects.
 
-Nothing here reads, writes or waits. A driver runs the generator: it does what was yielded, and answers Receive by
-sending the request in, or None after the client's half-close. A generator that returns has ended its RPC with OK, one
-that raises StatusError has ended it with that status. When the client goes away, the generator is run no further.
+Nothing here reads, writes or waits. A driver runs the generator and carries out each effect. It answers Receive with
+the next request, or with None after the client's half-close. A generator that returns ends its RPC with OK; one that
+raises StatusError ends it with that status. If the client cancels or disconnects, the driver drops the generator.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _LIST_DIRECTIVES = frozenset({"!abort", "!finish", "!repeat", "!sleep", "!watch"
 _RECORD_DIRECTIVES = frozenset({"!abort", "!finish", "!echo", "!sleep", "!watch"})
 _ROUTE_DIRECTIVES = frozenset({"!abort", "!finish", "!repeat", "!echo", "!sleep", "!watch"})
 
-_LIST_RESPONSES = 7  # as the classic servers send
+_LIST_RESPONSES = 7  # the number that the classic servers send
 _RECORD_NAME = "gRPC Stream Server: Record"
 _ROUTE_NAME = "gRPC Stream Server: Route"
 
-_LONGEST_ECHO = 64 * 2**20  # characters; Record keeps all texts until it ends, so their size must have a bound
+_LONGEST_ECHO = 64 * 2**20  # characters; Record keeps all texts until it ends, so their size must be bounded
 
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True)
 class Receive:
-    """Read the next request: the driver sends it back, or None once the client has half-closed."""
+    """Read the next request: the driver sends it into the generator, or None after the half-close."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class Send:
 
 @dataclass(frozen=True)
 class SendHeaders:
-    """Send the initial metadata now, and not with the first response."""
+    """Send the initial metadata now, instead of with the first response."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Wait so many seconds, or, with None, until the RPC is over; an RPC that is over does not go on."""
+    """Wait this many seconds, or, with None, until the RPC is over; an RPC that is over does not continue."""
 
     seconds: float | None
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Mark this RPC: the token is remembered if it ends by the client's going away."""
+    """Mark this RPC: its token is remembered if the client cancels or disconnects."""
 
     token: str
 
@@ -116,7 +116,7 @@ def record() -> Rpc:
                 raise StatusError(_STATUS_CODES[code], message)
             case Echo(echoed):
                 echo, text = True, echoed
-            # The directives without a TEXT are counted as requests, but add nothing to the joined texts, and no comma.
+            # Directives without a TEXT count as requests, but add neither text nor comma to the joined texts.
             case Finish():
                 break
             case Sleep(seconds):
@@ -141,7 +141,7 @@ def record() -> Rpc:
 
 
 def route() -> Rpc:
-    """Route: a response to each request when it is read, counted from 0."""
+    """Route: one response to each request as it is read, counted from 0."""
     sent = 0
     while (request := (yield Receive())) is not None:
         point = _point(request)
@@ -152,7 +152,7 @@ def route() -> Rpc:
             case Finish():
                 return
             case Repeat(count):
-                # A generator: the client may ask for more of them than memory holds.
+                # A generator: the client may ask for more responses than fit into memory.
                 responses = (_response(point.name, point.value + number) for number in range(count))
             case Echo():
                 responses = (StreamResponse(pt=point),)

@@ -1,4 +1,4 @@
-"""gRPC health and reflection, for the server program: each is served when its package is installed."""
+"""gRPC health and reflection of the server program: each is served if its package is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .registration import SERVICE
 
 
 def add_reflection(server: grpc.Server | grpc.aio.Server) -> None:
-    """Let clients such as grpcurl ask for the service's definition."""
+    """Let clients such as grpcurl query the definition of the service."""
     try:
         from grpc_reflection.v1alpha import reflection
     except ImportError:  # an optional dependency
@@ -20,7 +20,7 @@ def add_reflection(server: grpc.Server | grpc.aio.Server) -> None:
 
 
 def add_health(server: grpc.Server) -> None:
-    """Say SERVING for the server and for its service."""
+    """Report SERVING for the server and for its service."""
     try:
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
     except ImportError:  # an optional dependency
@@ -32,7 +32,7 @@ def add_health(server: grpc.Server) -> None:
 
 
 async def add_aio_health(server: grpc.aio.Server) -> None:
-    """Say SERVING for the server and for its service."""
+    """Report SERVING for the server and for its service."""
     try:
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
     except ImportError:  # an optional dependency

@@ -1,4 +1,4 @@
-"""StreamService for ``grpc.server``: one thread runs each RPC."""
+"""StreamService for ``grpc.server``: each RPC runs in its own thread."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .watches import TOKENS_PER_RPC, Watches
 
 
 class _AlreadyEnded(BaseException):
-    """Raised to leave an RPC that grpcio has ended itself, because a request was not a message.
+    """Raised to leave an RPC that grpcio has already ended, because a request was not a valid message.
 
-    grpcio then ends the stream of requests, and would send a second status for a handler that returns or raises an
-    Exception; it never completes, and the server can no longer be stopped. Only a BaseException passes by.
+    grpcio then ends the stream of requests. If the handler returned or raised an Exception, grpcio would send a second
+    status, which never completes, and the server could no longer be stopped. Only a BaseException avoids that.
     """
 
 
 class StreamService:
     """The reference StreamService with plain methods; each open RPC holds one thread of the server's pool.
 
-    ``log``, when given, is called with each request that is read.
+    If ``log`` is given, it is called with each request that was read.
     """
 
     def __init__(self, log: Callable[[StreamRequest], object] | None = None) -> None:
@@ -41,7 +41,7 @@ class StreamService:
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
         """Read the requests and return the one response."""
         responses = list(self._run(semantics.record(), requests, context))
-        # There is no response if the client went away. grpcio needs one to be returned, and discards it.
+        # If the client cancelled or disconnected, there is no response; grpcio drops what is returned then.
         return responses[0] if responses else StreamResponse()
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
@@ -51,11 +51,11 @@ class StreamService:
     def _run(
         self, rpc: semantics.Rpc, requests: Iterator[StreamRequest], context: grpc.ServicerContext
     ) -> Iterator[StreamResponse]:
-        """Do what the RPC yields until it ends, or until the client has gone away.
+        """Do what the RPC yields until it ends, or until the client cancels or disconnects.
 
-        The RPC notices that the client went away where it waits: reading raises, the context's callback ends a wait,
-        and grpcio closes a generator whose response cannot be sent. The callback alone is not enough, because it comes
-        after every RPC, however it ended.
+        A cancelled RPC is noticed where it is blocked: reading raises, the context's callback ends a wait, and grpcio
+        closes a generator whose response cannot be sent. The callback alone does not show a cancellation, because it
+        is called after every RPC, however it ended.
         """
         over = threading.Event()
         if not context.add_callback(over.set):
@@ -96,11 +96,11 @@ class StreamService:
             raise
 
     def _read(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamRequest | None:
-        """Return the next request, or None after the half-close; raises grpc.RpcError when the client has gone away."""
+        """Return the next request, or None after the half-close; raises grpc.RpcError if the RPC was cancelled."""
         request = next(requests, None)
         if request is None:
-            # When an RPC is cancelled, grpcio may end the iterator before it knows why. What ends it is known by the
-            # time a second read returns: that one raises, unless the client has really half-closed.
+            # When an RPC is cancelled, grpcio may end the iterator before it knows the reason. By the time of a second
+            # read it knows: that one raises, unless the client has really half-closed.
             request = next(requests, None)
         if request is None and not context.is_active():
             raise _AlreadyEnded

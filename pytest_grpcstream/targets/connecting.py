@@ -55,8 +55,8 @@ class Connector:
         Raises:
             TargetError: The target cannot be started, or its TLS files cannot be used.
         """
-        opened = self.wire if kind == "wire" else self.library
-        return opened(target, timeout, capabilities=capabilities)
+        open_client = self.wire if kind == "wire" else self.library
+        return open_client(target, timeout, capabilities=capabilities)
 
     def library(
         self,
@@ -71,6 +71,7 @@ class Connector:
         Arguments:
             timeout: Seconds that one operation may take; defaults to the timeout of the connector.
             channel: The channel to use, which the caller closes. By default the client opens and closes its own.
+            capabilities: What the client is to know about the target, see `Client`.
 
         Raises:
             TargetError: The target cannot be started, or its TLS files cannot be used.
@@ -92,6 +93,7 @@ class Connector:
 
         Arguments:
             timeout: Seconds that one operation may take; defaults to the timeout of the connector.
+            capabilities: What the client is to know about the target, see `Client`.
 
         Raises:
             TargetError: The target cannot be started, or its TLS files cannot be used.

@@ -24,7 +24,7 @@ def served(flavour: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def stub(served: Served) -> Iterator[Stub]:
-    """A stub for the server; a test that breaks its connection makes one of its own."""
+    """A stub for the server; a test that breaks the connection makes its own stub."""
     stub = Stub(served.address)
     yield stub
     stub.disconnect()
@@ -32,7 +32,7 @@ def stub(served: Served) -> Iterator[Stub]:
 
 @pytest.fixture
 def start_program() -> Iterator[Callable[..., Program]]:
-    """Start the server program with these options."""
+    """Starts the server program with options."""
     started: list[Program] = []
 
     def start(*options: str) -> Program:
@@ -46,7 +46,7 @@ def start_program() -> Iterator[Callable[..., Program]]:
 
 @pytest.fixture
 def connect() -> Iterator[Callable[[str], Stub]]:
-    """Make a stub with a connection of its own."""
+    """Makes stubs that each have their own connection."""
     stubs: list[Stub] = []
 
     def make(address: str) -> Stub:

@@ -1,4 +1,4 @@
-"""What the tests of the reference implementation call it with: plain grpcio, and nothing of the plugin."""
+"""Servers and stubs for the tests of the reference implementation: plain grpcio, without the plugin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_grpcstream.reference_impl import AioStreamService, StreamService, ad
 
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
 
-DEADLINE = 10.0  # seconds; a test that needs them has failed
+DEADLINE = 10.0  # seconds; a test that needs all of them has failed
 SERVER = [sys.executable, "-m", "pytest_grpcstream.reference_impl"]
 
 Points = list[tuple[str, int]]
@@ -35,12 +35,12 @@ def request(name: str, value: int = 0) -> StreamRequest:
 
 
 def point(response: StreamResponse) -> tuple[str, int]:
-    """Return what a response carries."""
+    """Return the name and value in a response."""
     return response.pt.name, response.pt.value
 
 
 def fresh_token() -> str:
-    """Return a token that no other RPC was marked with."""
+    """Return a token that marks no other RPC."""
     return uuid.uuid4().hex
 
 
@@ -55,11 +55,11 @@ class Requests:
         self.put(request(name, value))
 
     def put(self, message: StreamRequest) -> None:
-        """Send a request of any kind."""
+        """Send any message."""
         self._queue.put(message)
 
     def half_close(self) -> None:
-        """Send no more."""
+        """End the stream of requests."""
         self._queue.put(None)
 
     def __iter__(self) -> Iterator[StreamRequest]:
@@ -70,7 +70,7 @@ class Stub:
     """A connection to a server and the three methods, each with a deadline."""
 
     def __init__(self, address: str) -> None:
-        # Channels to one address share a connection unless their pools are their own.
+        # Channels to one address share a connection unless each has its own pool.
         channel = grpc.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),))
         coders: dict[str, Any] = {
             "request_serializer": StreamRequest.SerializeToString,
@@ -83,7 +83,7 @@ class Stub:
         self._route = channel.stream_stream("/proto.StreamService/Route", **coders)
 
     def disconnect(self) -> None:
-        """Close the connection, with whatever is open on it."""
+        """Close the connection, and every RPC on it."""
         self._channel.close()
 
     def list(self, name: str, value: int = 0, **options: Any) -> Any:
@@ -91,7 +91,7 @@ class Stub:
         return self.send_list(request(name, value), **options)
 
     def send_list(self, message: StreamRequest, **options: Any) -> Any:
-        """Call List with a request of any kind."""
+        """Call List with any message."""
         return self._list(message, **{"timeout": DEADLINE, **options})
 
     def list_of_stream(self, requests: Iterable[StreamRequest], **options: Any) -> Any:
@@ -107,31 +107,31 @@ class Stub:
         return self._route(iter(requests), **{"timeout": DEADLINE, **options})
 
     def send_bytes(self, method: str, requests: Iterable[bytes]) -> Any:
-        """Call a method with requests that need not be messages."""
+        """Call a method with any bytes as requests."""
         call: Any = self._channel.stream_stream(f"/proto.StreamService/{method}")
         return call(iter(requests), timeout=DEADLINE)
 
     def was_cancelled(self, token: str) -> bool:
-        """Ask once whether the server saw a marked RPC end by the client's going away."""
+        """Ask once whether the server noticed that the client of a marked RPC cancelled or disconnected."""
         [response] = self.list(f"!cancelled {token}")
         assert response.pt.name == f"!cancelled {token}"
         return bool(response.pt.value)
 
     def wait_until_cancelled(self, token: str) -> None:
-        """Ask until the server has seen it."""
+        """Ask until the server has noticed it."""
         until = time.monotonic() + DEADLINE
         while not self.was_cancelled(token):
-            assert time.monotonic() < until, "the server never saw the RPC end"
+            assert time.monotonic() < until, "the server never noticed the end of the RPC"
 
     def works(self) -> bool:
-        """Tell whether the server goes on serving."""
+        """Return whether the server still serves."""
         return [point(response) for response in self.list("still there?", 5)] == [
             ("still there?", value) for value in range(5, 12)
         ]
 
 
 def drain(call: Any) -> Points:
-    """Return what List or Route still sends, whatever the status is."""
+    """Read List or Route to its end, whatever the status, and return the points."""
     points: Points = []
     with contextlib.suppress(grpc.RpcError):
         points.extend(point(response) for response in call)
@@ -139,12 +139,12 @@ def drain(call: Any) -> Points:
 
 
 def status_of(call: Any) -> tuple[grpc.StatusCode, str]:
-    """Return how an RPC ended, which it has or is about to; the responses of a stream must have been read."""
+    """Wait for the end of an RPC and return its status; the responses of a stream must have been read."""
     return call.code(), call.details()
 
 
 class Served:
-    """A server in this process: its address, and what it has read."""
+    """A server in this process: its address, and the requests that it has read."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -165,7 +165,7 @@ class Served:
 
 @contextlib.contextmanager
 def serving(flavour: str, streams: int = 600) -> Iterator[Served]:
-    """Serve one flavour of the reference implementation in this process; threads serve so many streams at once."""
+    """Serve one flavour of the reference in this process; the sync flavour has ``streams`` threads."""
     served = Served()
     with _serving_by_threads(served, streams) if flavour == "sync" else _serving_by_tasks(served):
         yield served
@@ -179,7 +179,7 @@ def _serving_by_threads(served: Served, streams: int) -> Iterator[None]:
         served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         server.start()
         yield
-        assert server.stop(0).wait(DEADLINE), "the server does not stop"
+        assert server.stop(0).wait(DEADLINE), "the server did not stop"
 
 
 @contextlib.contextmanager
@@ -204,7 +204,7 @@ def _serving_by_tasks(served: Served) -> Iterator[None]:
 
 
 class Program:
-    """The server program, started with a free port, and ended with the test."""
+    """The server program, started on a free port."""
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
@@ -223,16 +223,16 @@ class Program:
         self.address = found[0]
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the program."""
         self._process.send_signal(number)
 
-    def ended(self) -> tuple[int, str, str]:
-        """Wait until it has ended; return its exit code, the rest of its output, and its log."""
+    def wait(self) -> tuple[int, str, str]:
+        """Wait until the program has ended; return its exit code, the rest of its output, and its log."""
         output, log = self._process.communicate(timeout=DEADLINE)
         return self._process.returncode, output, log
 
     def kill(self) -> None:
-        """End it without asking, if it has not ended."""
+        """Kill the program if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()

@@ -19,21 +19,21 @@ NO_POINT = (grpc.StatusCode.INVALID_ARGUMENT, "a request must have a pt, and thi
 
 @pytest.mark.parametrize("value", [0, 1, -1, -4, 1234, LARGEST - 6, -(2**31)])
 def test_list_counts_up_from_the_value_of_the_request(stub: Stub, value: int) -> None:
-    """List sends seven responses, and the first has the request's value."""
+    """List sends seven responses; the first has the value of the request."""
     call = stub.list("count", value)
     assert drain(call) == [("count", value + number) for number in range(7)]
     assert status_of(call) == OK
 
 
 def test_list_wraps_at_two_to_the_31(stub: Stub) -> None:
-    """After the largest int32 comes the smallest."""
+    """The smallest int32 follows the largest."""
     values = [value for _, value in drain(stub.list("wrap", LARGEST - 2))]
     assert values == [LARGEST - 2, LARGEST - 1, LARGEST, -LARGEST - 1, -LARGEST, -LARGEST + 1, -LARGEST + 2]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_list_returns_the_name_that_it_was_given(stub: Stub, name: str) -> None:
-    """A name is any text, and is not changed."""
+def test_list_returns_the_name_of_the_request(stub: Stub, name: str) -> None:
+    """A name may be any text, and is returned unchanged."""
     assert {returned for returned, _ in drain(stub.list(name))} == {name}
 
 
@@ -46,7 +46,7 @@ def test_list_without_a_request_violates_the_cardinality(stub: Stub) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
 def test_record_answers_any_number_of_requests_once(stub: Stub, count: int) -> None:
-    """The one response of Record is the classic one, whatever the requests were."""
+    """Record sends the same single response, whatever the requests were."""
     call = stub.record([request("any", number) for number in range(count)])
     assert point(call.result()) == ("gRPC Stream Server: Record", 1)
     assert status_of(call) == OK
@@ -64,8 +64,8 @@ def test_record_does_not_answer_before_the_half_close(stub: Stub) -> None:
     assert point(call.result()) == ("gRPC Stream Server: Record", 1)
 
 
-def test_route_answers_each_request_when_it_is_read(stub: Stub) -> None:
-    """Route counts its responses, and none of them needs another request or the half-close."""
+def test_route_answers_each_request_as_it_is_read(stub: Stub) -> None:
+    """No response of Route waits for another request or for the half-close."""
     requests = Requests()
     call = stub.route(requests)
     for number in range(20):
@@ -76,8 +76,8 @@ def test_route_answers_each_request_when_it_is_read(stub: Stub) -> None:
     assert status_of(call) == OK
 
 
-def test_route_sends_what_is_due_after_the_half_close(stub: Stub) -> None:
-    """Requests that were sent before the half-close are answered, also when it has long arrived."""
+def test_half_close_does_not_drop_responses(stub: Stub) -> None:
+    """Requests sent before the half-close are answered, even after the half-close has arrived."""
     call = stub.route([request("burst")] * 500)
     assert [value for _, value in drain(call)] == list(range(500))
     assert status_of(call) == OK
@@ -90,7 +90,7 @@ def test_route_without_requests_ends_with_ok(stub: Stub) -> None:
     assert status_of(call) == OK
 
 
-def test_route_counts_each_stream_on_its_own(stub: Stub) -> None:
+def test_route_counts_per_stream(stub: Stub) -> None:
     """The counter belongs to the stream, not to the server."""
     streams = [(requests := Requests(), stub.route(requests)) for _ in range(3)]
     for number in range(3):
@@ -103,7 +103,7 @@ def test_route_counts_each_stream_on_its_own(stub: Stub) -> None:
 
 
 def test_list_refuses_a_request_without_a_point(stub: Stub) -> None:
-    """List ends with INVALID_ARGUMENT, and the server goes on serving."""
+    """List ends with INVALID_ARGUMENT, and the server still serves."""
     call = stub.send_list(StreamRequest())
     assert drain(call) == []
     assert status_of(call) == NO_POINT
@@ -111,7 +111,7 @@ def test_list_refuses_a_request_without_a_point(stub: Stub) -> None:
 
 
 def test_record_refuses_a_request_without_a_point(stub: Stub) -> None:
-    """Record ends with INVALID_ARGUMENT without the half-close, and the server goes on serving."""
+    """Record ends with INVALID_ARGUMENT before the half-close, and the server still serves."""
     requests = Requests()
     call = stub.record(requests)
     requests.send("good")
@@ -122,7 +122,7 @@ def test_record_refuses_a_request_without_a_point(stub: Stub) -> None:
 
 
 def test_route_refuses_a_request_without_a_point(stub: Stub) -> None:
-    """Route answers what came before, then ends with INVALID_ARGUMENT, and the server goes on serving."""
+    """Route answers earlier requests, then ends with INVALID_ARGUMENT, and the server still serves."""
     requests = Requests()
     call = stub.route(requests)
     requests.send("good")
@@ -133,8 +133,8 @@ def test_route_refuses_a_request_without_a_point(stub: Stub) -> None:
     requests.half_close()
 
 
-def test_an_empty_point_is_a_point(stub: Stub) -> None:
-    """A point whose fields have their defaults is not a missing one."""
+def test_empty_point_is_a_point(stub: Stub) -> None:
+    """A point whose fields have their defaults does not count as missing."""
     empty = StreamRequest(pt=StreamPoint())
     assert drain(stub.send_list(empty)) == [("", number) for number in range(7)]
     assert point(stub.record([empty]).result()) == ("gRPC Stream Server: Record", 1)
@@ -142,7 +142,7 @@ def test_an_empty_point_is_a_point(stub: Stub) -> None:
 
 
 def test_messages_may_have_up_to_four_mebibytes(stub: Stub) -> None:
-    """A request of the limit's size is served, and one that is larger ends its RPC with RESOURCE_EXHAUSTED."""
+    """A request of exactly 4 MiB is served; a larger one ends its RPC with RESOURCE_EXHAUSTED."""
     limit = 4 * 2**20
     fitting = request("x" * (limit - 10))
     assert fitting.ByteSize() == limit
@@ -152,9 +152,9 @@ def test_messages_may_have_up_to_four_mebibytes(stub: Stub) -> None:
     assert stub.works()
 
 
-def test_garbage_ends_one_rpc_and_not_the_server(flavour: str, connect: Callable[[str], Stub]) -> None:
-    """A request that is no message is refused by grpcio; others are served, and the server can still be stopped."""
-    refusals = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}  # as grpc.server and grpc.aio have it
+def test_garbage_ends_one_rpc_only(flavour: str, connect: Callable[[str], Stub]) -> None:
+    """Grpcio refuses a request that is not a message; the server still serves, and can be stopped."""
+    refusals = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}  # of grpc.server and grpc.aio
     with serving(flavour) as served:  # leaving it stops the server
         stub = connect(served.address)
         for method in ("List", "Record", "Route"):
@@ -166,7 +166,7 @@ def test_garbage_ends_one_rpc_and_not_the_server(flavour: str, connect: Callable
 
 
 def test_five_hundred_streams_are_open_at_once(stub: Stub) -> None:
-    """Each of many streams is answered while all the others are open."""
+    """Each stream is answered while all others are open."""
     streams = [(requests := Requests(), stub.route(requests)) for _ in range(500)]
     for requests, _ in streams:
         requests.send("all")

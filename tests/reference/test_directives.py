@@ -1,4 +1,4 @@
-"""The directives, each on every method that has it."""
+"""Each directive, on every method that has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERRORS = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
 
 @pytest.mark.parametrize("code", ERRORS, ids=lambda code: code.name)
-def test_abort_ends_every_method_with_the_code_and_the_text(stub: Stub, code: grpc.StatusCode) -> None:
+def test_abort_ends_every_method_with_its_code_and_text(stub: Stub, code: grpc.StatusCode) -> None:
     """A code from 1 to 16 is the status, and TEXT is its message."""
     for call in (
         stub.list("!abort 0 for a reason", code.value[0]),
@@ -39,15 +39,15 @@ def test_abort_ends_every_method_with_the_code_and_the_text(stub: Stub, code: gr
     ],
     ids=["no space", "empty", "spaces", "any Unicode", "long"],
 )
-def test_the_text_of_abort_is_everything_after_one_space(stub: Stub, name: str, text: str) -> None:
-    """TEXT may be empty, and may hold any Unicode."""
+def test_text_of_abort_is_everything_after_one_space(stub: Stub, name: str, text: str) -> None:
+    """TEXT may be empty, and may contain any Unicode."""
     call = stub.list(name, 9)
     assert drain(call) == []
     assert status_of(call) == (grpc.StatusCode.FAILED_PRECONDITION, text)
 
 
-def test_abort_on_list_sends_responses_before(stub: Stub) -> None:
-    """K responses with the name as received are delivered before the status."""
+def test_abort_on_list_sends_responses_first(stub: Stub) -> None:
+    """List sends K responses with the name as received before the status."""
     call = stub.list("!abort 3 late", 5)
     assert drain(call) == [("!abort 3 late", number) for number in range(3)]
     assert status_of(call) == (grpc.StatusCode.NOT_FOUND, "late")
@@ -63,8 +63,8 @@ def test_abort_on_record_does_not_wait_for_the_half_close(stub: Stub) -> None:
     requests.half_close()
 
 
-def test_abort_on_route_comes_after_the_responses_to_earlier_requests(stub: Stub) -> None:
-    """Route ends at once, but sends first what is due, and nothing for what comes later."""
+def test_abort_on_route_comes_after_responses_to_earlier_requests(stub: Stub) -> None:
+    """Route answers earlier requests before it ends, and no later ones."""
     requests = Requests()
     call = stub.route(requests)
     for _ in range(3):
@@ -77,13 +77,13 @@ def test_abort_on_route_comes_after_the_responses_to_earlier_requests(stub: Stub
 
 
 def test_finish_on_list_ends_with_ok_and_no_response(stub: Stub) -> None:
-    """List has nothing to say."""
+    """List sends no response."""
     call = stub.list("!finish", 3)
     assert drain(call) == []
     assert status_of(call) == OK
 
 
-def test_finish_on_record_answers_without_the_half_close(stub: Stub) -> None:
+def test_finish_on_record_answers_before_the_half_close(stub: Stub) -> None:
     """Record answers at once."""
     requests = Requests()
     call = stub.record(requests)
@@ -94,8 +94,8 @@ def test_finish_on_record_answers_without_the_half_close(stub: Stub) -> None:
     requests.half_close()
 
 
-def test_finish_on_route_ends_without_the_half_close(stub: Stub) -> None:
-    """Route sends what is due, then ends with OK."""
+def test_finish_on_route_ends_before_the_half_close(stub: Stub) -> None:
+    """Route answers earlier requests, then ends with OK."""
     requests = Requests()
     call = stub.route(requests)
     requests.send("ordinary")
@@ -107,7 +107,7 @@ def test_finish_on_route_ends_without_the_half_close(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 1000])
-def test_repeat_on_list_replaces_the_usual_responses(stub: Stub, count: int) -> None:
+def test_repeat_on_list_replaces_the_ordinary_responses(stub: Stub, count: int) -> None:
     """List sends N responses that count up from the value."""
     name = f"!repeat {count} some text"
     call = stub.list(name, 40)
@@ -116,14 +116,14 @@ def test_repeat_on_list_replaces_the_usual_responses(stub: Stub, count: int) -> 
 
 
 def test_repeat_wraps_at_two_to_the_31(stub: Stub) -> None:
-    """After the largest int32 comes the smallest, on both methods."""
+    """The smallest int32 follows the largest, on both methods."""
     expected = [("!repeat 3", LARGEST - 1), ("!repeat 3", LARGEST), ("!repeat 3", -LARGEST - 1)]
     assert drain(stub.list("!repeat 3", LARGEST - 1)) == expected
     assert drain(stub.route([request("!repeat 3", LARGEST - 1)])) == expected
 
 
 def test_repeat_on_route_replaces_one_response(stub: Stub) -> None:
-    """The counter of Route counts every response that was sent, of whatever directive."""
+    """The counter of Route counts every response, whichever directive it answers."""
     requests = [request(name, 50) for name in ("usual", "!repeat 3 x", "usual", "!repeat 0", "!echo y", "usual")]
     assert drain(stub.route(requests)) == [
         (ROUTE, 0),
@@ -138,7 +138,7 @@ def test_repeat_on_route_replaces_one_response(stub: Stub) -> None:
 
 @pytest.mark.parametrize("name", ["!echo", "!echo ", "!echo naïve \U0001f642\x00"], ids=["bare", "empty", "Unicode"])
 def test_echo_on_route_returns_the_same_point(stub: Stub, name: str) -> None:
-    """Route answers with what it was sent."""
+    """Route sends the point back."""
     assert drain(stub.route([request(name, -5)])) == [(name, -5)]
 
 
@@ -155,13 +155,13 @@ def test_echo_on_route_returns_the_same_point(stub: Stub, name: str) -> None:
     ],
 )
 def test_echo_on_record_joins_the_texts_and_counts_the_requests(stub: Stub, names: list[str], joined: str) -> None:
-    """Names that are no directives on Record are joined whole, directives without a TEXT are only counted."""
+    """Names that are not directives on Record are joined whole; directives without a TEXT are counted only."""
     call = stub.record([request(name) for name in names])
     assert point(call.result()) == (joined, len(names))
 
 
 def test_finish_on_record_answers_with_the_echo(stub: Stub) -> None:
-    """An early answer is the same as the one after the half-close, and the request that asks for it is counted."""
+    """The early answer equals the one after the half-close, and counts the request with the directive."""
     requests = Requests()
     call = stub.record(requests)
     for name in ("!echo a", "b", "!finish"):
@@ -170,8 +170,8 @@ def test_finish_on_record_answers_with_the_echo(stub: Stub) -> None:
     requests.half_close()
 
 
-def test_sleep_delays_and_then_goes_on_as_usual(stub: Stub) -> None:
-    """The answer comes after the milliseconds have passed, on every method."""
+def test_sleep_delays_the_ordinary_answer(stub: Stub) -> None:
+    """On every method, the answer comes after the milliseconds have passed."""
     start = time.monotonic()
     assert drain(stub.list("!sleep 200", 7)) == [("!sleep 200", 7 + number) for number in range(7)]
     assert time.monotonic() - start >= 0.2
@@ -181,8 +181,8 @@ def test_sleep_delays_and_then_goes_on_as_usual(stub: Stub) -> None:
     assert time.monotonic() - start >= 0.6
 
 
-def test_a_directive_where_it_means_nothing_is_an_ordinary_name(stub: Stub) -> None:
-    """Echo on List, repeat and cancelled on Record, cancelled on Route: even with arguments that would be bad."""
+def test_directive_of_another_method_is_an_ordinary_name(stub: Stub) -> None:
+    """Echo on List, repeat and cancelled on Record, and cancelled on Route, even with invalid arguments."""
     assert drain(stub.list("!echo x", 1)) == [("!echo x", 1 + number) for number in range(7)]
     assert point(stub.record([request("!repeat x"), request("!cancelled")]).result()) == (RECORD, 1)
     assert drain(stub.route([request("!cancelled")])) == [(ROUTE, 0)]
@@ -199,8 +199,8 @@ def test_other_names_are_ordinary(stub: Stub, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("!abort 0 zero is no error", 0),
-        ("!abort 0 seventeen is no code", 17),
+        ("!abort 0 zero is OK", 0),
+        ("!abort 0 seventeen is not a code", 17),
         ("!abort 0 negative", -1),
         ("!abort -1 x", 3),
         ("!abort", 3),
@@ -216,8 +216,8 @@ def test_other_names_are_ordinary(stub: Stub, name: str) -> None:
         (f"!watch {'x' * 257}", 0),
     ],
 )
-def test_bad_directives_are_invalid_on_every_method(stub: Stub, name: str, value: int) -> None:
-    """A bad directive ends its RPC with INVALID_ARGUMENT, and the message names the directive."""
+def test_invalid_directive_is_refused_on_every_method(stub: Stub, name: str, value: int) -> None:
+    """An invalid directive ends its RPC with INVALID_ARGUMENT, and the message names the directive."""
     word = name.split(" ", maxsplit=1)[0]
     requests = Requests()
     requests.send(name, value)
@@ -231,22 +231,22 @@ def test_bad_directives_are_invalid_on_every_method(stub: Stub, name: str, value
 
 
 @pytest.mark.parametrize("name", ["!repeat", "!repeat x", "!repeat -1", "!repeat +1", "!repeat \u0663", "!repeat  1"])
-def test_a_bad_repeat_is_invalid(stub: Stub, name: str) -> None:
-    """N is a number of decimal digits after one space."""
+def test_invalid_repeat_is_refused(stub: Stub, name: str) -> None:
+    """N consists of decimal digits after one space."""
     for call in (stub.list(name), stub.route([request(name)])):
         assert drain(call) == []
         assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_bad_cancelled_is_invalid(stub: Stub) -> None:
-    """Its token is one word."""
+def test_invalid_cancelled_is_refused(stub: Stub) -> None:
+    """The token is one word."""
     call = stub.list("!cancelled")
     assert drain(call) == []
     assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_bad_directive_is_shown_in_part(stub: Stub) -> None:
-    """A message repeats no more of what was given than fits in a header."""
+def test_long_directive_is_shortened_in_the_message(stub: Stub) -> None:
+    """The message shows only the part of a directive that fits in a header."""
     call = stub.list(f"!sleep {'9' * 100_000}")
     assert drain(call) == []
     code, message = status_of(call)
@@ -254,7 +254,7 @@ def test_a_bad_directive_is_shown_in_part(stub: Stub) -> None:
     assert message == f"!sleep MS: MS is a number from 0 to 2147483647, not '{'9' * 40}'..."
 
 
-def test_a_token_that_nobody_used_was_not_cancelled(stub: Stub) -> None:
+def test_unused_token_was_not_cancelled(stub: Stub) -> None:
     """The answer is one response with the value 0."""
     name = f"!cancelled {fresh_token()}"
     call = stub.list(name, 9)

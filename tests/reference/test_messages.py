@@ -1,4 +1,4 @@
-"""The messages, and the files that are generated from the proto file."""
+"""The messages, and the files generated from the proto file."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ print("both")
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder."""
+    """Run Python in a directory."""
     return subprocess.run(
         [sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
     )
 
 
 @pytest.mark.parametrize("first", ["stream_pb2", "pytest_grpcstream.messages"])
-def test_the_messages_live_beside_generated_code(tmp_path: Path, first: str) -> None:
-    """A program's own stream_pb2, from a file that differs, is imported before or after the messages."""
+def test_messages_coexist_with_generated_code(tmp_path: Path, first: str) -> None:
+    """A program may import its own, different stream_pb2 before or after the messages."""
     definition = (ROOT / "proto" / "stream.proto").read_text()
     (tmp_path / "stream.proto").write_text(definition.replace("int32 value = 2;", "int32 value = 2; bytes more = 3;"))
     generated = run("-m", "grpc_tools.protoc", "-I.", "--python_out=.", "stream.proto", cwd=tmp_path)
@@ -51,7 +51,7 @@ def test_the_messages_live_beside_generated_code(tmp_path: Path, first: str) -> 
     assert (beside.stdout, beside.stderr) == ("both\n", "")
 
 
-def test_the_messages_are_of_the_contract() -> None:
+def test_messages_match_the_contract() -> None:
     """Names, numbers and types are those of the contract."""
     service = messages.DESCRIPTOR.services_by_name["StreamService"]
     assert service.full_name == "proto.StreamService"
@@ -68,27 +68,27 @@ def test_the_messages_are_of_the_contract() -> None:
     assert messages.StreamResponse(pt=request.pt).SerializeToString() == request.SerializeToString()
 
 
-def test_the_pool_knows_the_service() -> None:
-    """The pool holds what reflection needs, and its classes are the module's."""
+def test_pool_has_the_service() -> None:
+    """The pool contains what reflection needs, and its classes are those of the module."""
     assert messages.POOL.FindFileContainingSymbol("proto.StreamService") is messages.DESCRIPTOR
     assert messages.StreamPoint.DESCRIPTOR is messages.POOL.FindMessageTypeByName("proto.StreamPoint")
 
 
-def test_the_messages_are_copied_and_pickled() -> None:
+def test_messages_can_be_copied_and_pickled() -> None:
     """Programs that pass messages between processes find the classes by their module."""
     request = messages.StreamRequest(pt=messages.StreamPoint(name="n", value=7))
     assert copy.deepcopy(request) == request
     assert pickle.loads(pickle.dumps(request)) == request
 
 
-def test_the_generated_files_are_current() -> None:
-    """What is checked in is what the proto file says."""
+def test_generated_files_are_current() -> None:
+    """The files in the repository match the proto file."""
     check = run(ROOT / "scripts" / "generate_messages.py", "--check", cwd=ROOT)
     assert (check.returncode, check.stderr) == (0, "")
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what the generator reads and writes."""
+    """Copy the files that the generator reads and writes."""
     generated = [f"pytest_grpcstream/{name}" for name in GENERATED]
     for name in ("proto/stream.proto", "scripts/generate_messages.py", *generated):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -96,8 +96,8 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def test_check_tells_of_files_that_are_not_current(tmp_path: Path) -> None:
-    """The check fails, names each file and changes nothing; without it the files are written again."""
+def test_check_reports_outdated_files(tmp_path: Path) -> None:
+    """With --check the generator fails, names each file and changes nothing; without it, it writes them."""
     folder = checkout(tmp_path)
     paths = [folder / "pytest_grpcstream" / name for name in GENERATED]
     current = [path.read_bytes() for path in paths]
@@ -114,8 +114,8 @@ def test_check_tells_of_files_that_are_not_current(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in paths] == current
 
 
-def test_a_bad_proto_file_is_told_in_the_words_of_protoc(tmp_path: Path) -> None:
-    """Nothing is written when protoc fails."""
+def test_invalid_proto_file_is_reported_by_protoc(tmp_path: Path) -> None:
+    """Nothing is written if protoc fails."""
     folder = checkout(tmp_path)
     (folder / "proto" / "stream.proto").write_text("syntax = nonsense;")
     failed = run("scripts/generate_messages.py", cwd=folder)

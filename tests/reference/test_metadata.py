@@ -1,4 +1,4 @@
-"""The metadata feature: two keys of the request come back, whatever the status."""
+"""The metadata feature: the server sends two keys of the request back, whatever the status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAILING = "x-grpc-test-echo-trailing-bin"
 SENT = (
     (INITIAL, "first, with a comma"),
     (TRAILING, b"\xab\xab\xab"),
-    ("x-other", "not asked for"),
+    ("x-other", "not echoed"),
     (INITIAL, ""),
     (TRAILING, b""),
     (INITIAL, "last"),
@@ -34,14 +34,14 @@ ENDS: dict[str, tuple[grpc.StatusCode, Callable[[], StreamRequest]]] = {
 
 
 def of_key(metadata: Any, key: str) -> list[str | bytes]:
-    """Return the values of a key in their order."""
+    """Return the values of a key in order."""
     return [value for found, value in metadata if found == key]
 
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("method", ["List", "Record", "Route"])
-def test_metadata_comes_back_whatever_the_status(stub: Stub, method: str, end: str) -> None:
-    """Repeated keys keep all their values in order, and the two kinds are kept apart."""
+def test_metadata_is_echoed_with_every_status(stub: Stub, method: str, end: str) -> None:
+    """Repeated keys keep all their values in order; initial and trailing metadata are not mixed."""
     code, make_request = ENDS[end]
     if method == "List":
         call = stub.send_list(make_request(), metadata=SENT)
@@ -59,15 +59,15 @@ def test_metadata_comes_back_whatever_the_status(stub: Stub, method: str, end: s
     assert of_key((*call.initial_metadata(), *call.trailing_metadata()), "x-other") == []
 
 
-def test_initial_metadata_comes_with_the_headers_of_a_watched_list(stub: Stub) -> None:
-    """Headers that are sent at once carry it as well."""
+def test_headers_of_a_watched_list_have_the_metadata(stub: Stub) -> None:
+    """Headers that are sent at once contain the echoed metadata."""
     call = stub.list("!watch headers", metadata=SENT)
     assert of_key(call.initial_metadata(), INITIAL) == ["first, with a comma", "", "last"]
     call.cancel()
 
 
 def test_metadata_belongs_to_one_call(stub: Stub) -> None:
-    """Calls that are open at once get their own values, and one without the keys gets nothing."""
+    """Concurrent calls get their own values, and a call without the keys gets none."""
     values = [str(number) for number in range(20)]
     streams = [
         (requests := Requests(), stub.route(requests, metadata=((INITIAL, value), (TRAILING, value.encode()))))

@@ -49,15 +49,15 @@ def run_client(address: str) -> subprocess.CompletedProcess[str]:
 
 
 @FLAVOURS
-def test_the_classic_client_and_server_speak_to_each_other(start_program: Start, options: tuple[str, ...]) -> None:
-    """The server tells its address in one line, logs each request the classic way, and ends with 0 on SIGTERM."""
+def test_classic_client_and_server_work_together(start_program: Start, options: tuple[str, ...]) -> None:
+    """The server prints its address in one line, logs each request, and exits with 0 on SIGTERM."""
     program = start_program(*options)
     assert program.first_line == f"StreamService on {program.address}, 1000 streams at once\n"
     client = run_client(program.address)
     assert client.stdout.splitlines() == CLASSIC
     assert (client.returncode, client.stderr) == (0, "")
     program.signal(signal.SIGTERM)
-    code, output, log = program.ended()
+    code, output, log = program.wait()
     assert (code, output) == (0, "")
     assert log.splitlines() == [
         "stream.Recv pt.name: gRPC Stream Client: List, pt.value: 1234",
@@ -66,15 +66,15 @@ def test_the_classic_client_and_server_speak_to_each_other(start_program: Start,
     ]
 
 
-def test_the_log_is_one_line_for_each_request(start_program: Start, connect: Connect) -> None:
-    """Control characters of a name are escaped, and a long one is cut."""
+def test_log_has_one_line_per_request(start_program: Start, connect: Connect) -> None:
+    """Control characters of a name are escaped, and a long name is shortened."""
     program = start_program()
     stub = connect(program.address)
     for name in ("two\nlines \x1b[31m\u202e naïve \U0001f642", "x" * 1000):
         assert len(drain(stub.list(name))) == 7
     drain(stub.send_list(StreamRequest()))
     program.signal(signal.SIGINT)
-    code, _, log = program.ended()
+    code, _, log = program.wait()
     assert code == 0
     assert log.splitlines() == [
         "stream.Recv pt.name: two\\nlines \\x1b[31m\\u202e naïve \U0001f642, pt.value: 0",
@@ -84,10 +84,10 @@ def test_the_log_is_one_line_for_each_request(start_program: Start, connect: Con
 
 
 @FLAVOURS
-def test_open_streams_go_on_for_the_grace_period(
+def test_open_streams_continue_during_the_grace_period(
     start_program: Start, connect: Connect, options: tuple[str, ...]
 ) -> None:
-    """After SIGTERM an open stream may end by itself, and the server ends with it; its log was turned off."""
+    """After SIGTERM the server waits for an open stream to end, and exits then."""
     program = start_program(*options, "--grace", "60", "--quiet")
     requests = Requests()
     call = connect(program.address).route(requests)
@@ -100,12 +100,14 @@ def test_open_streams_go_on_for_the_grace_period(
     requests.half_close()
     assert drain(call) == []
     assert call.code() is grpc.StatusCode.OK
-    assert program.ended() == (0, "", "")
+    assert program.wait() == (0, "", "")
 
 
 @FLAVOURS
-def test_streams_that_stay_open_are_cancelled(start_program: Start, connect: Connect, options: tuple[str, ...]) -> None:
-    """When the grace period is over the server ends with 0, whatever its streams are held up in."""
+def test_streams_are_cancelled_after_the_grace_period(
+    start_program: Start, connect: Connect, options: tuple[str, ...]
+) -> None:
+    """After the grace period the server exits with 0, whatever its streams are blocked in."""
     program = start_program(*options, "--grace", "0.2")
     stub = connect(program.address)
     requests = Requests()
@@ -113,7 +115,7 @@ def test_streams_that_stay_open_are_cancelled(start_program: Start, connect: Con
     requests.send("one of them reads it")
     calls[1].initial_metadata()
     program.signal(signal.SIGTERM)
-    code, output, log = program.ended()
+    code, output, log = program.wait()
     assert (code, output) == (0, "")
     assert {line.split(" ", maxsplit=1)[0] for line in log.splitlines()} <= {"stream.Recv"}
     for call in calls[:3]:
@@ -125,7 +127,7 @@ def test_streams_that_stay_open_are_cancelled(start_program: Start, connect: Con
 
 @FLAVOURS
 def test_streams_beyond_the_limit_are_refused(start_program: Start, connect: Connect, options: tuple[str, ...]) -> None:
-    """One stream too many ends with RESOURCE_EXHAUSTED at once, and there is room again when another has ended."""
+    """One stream too many ends with RESOURCE_EXHAUSTED at once; after another has ended, a new one is served."""
     program = start_program(*options, "--max-streams", "2")
     assert program.first_line == f"StreamService on {program.address}, 2 streams at once\n"
     stub = connect(program.address)
@@ -143,8 +145,8 @@ def test_streams_beyond_the_limit_are_refused(start_program: Start, connect: Con
 
 
 @pytest.mark.parametrize(("options", "host"), [((), "localhost"), (("--aio",), "127.0.0.1")], ids=["sync", "aio"])
-def test_a_port_in_use_is_an_error_in_one_line(options: tuple[str, ...], host: str) -> None:
-    """The operating system's reason is told without a traceback, also for a name that stands for the address."""
+def test_port_in_use_is_reported_in_one_line(options: tuple[str, ...], host: str) -> None:
+    """The message has the reason of the operating system and no traceback, for host names too."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"{host}:{taken.getsockname()[1]}"
         refused = run(*SERVER, "--address", address, *options)
@@ -154,10 +156,10 @@ def test_a_port_in_use_is_an_error_in_one_line(options: tuple[str, ...], host: s
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", ":8888", "127.0.0.1:65536", "::1:8888", "a b:1", "[]:1"])
 @pytest.mark.parametrize(("main", "option"), [(serve, ["--address"]), (call_server, [])], ids=["server", "client"])
-def test_a_bad_address_is_an_error_in_one_line(
+def test_invalid_address_is_reported_in_one_line(
     main: Callable[[list[str]], int], option: list[str], address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Server and client say what they were given, and what is valid."""
+    """Server and client say what was given, and what is valid."""
     with pytest.raises(SystemExit) as ended:
         main([*option, address])
     output, error = capsys.readouterr()
@@ -170,8 +172,8 @@ def test_a_bad_address_is_an_error_in_one_line(
     [("--max-streams", "0"), ("--max-streams", "x"), ("--grace", "-1"), ("--grace", "nan"), ("--port", "1")],
     ids=" ".join,
 )
-def test_bad_options_are_an_error_in_one_line(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """No server is started."""
+def test_invalid_option_is_reported_in_one_line(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the option."""
     with pytest.raises(SystemExit) as ended:
         serve(["--address", "127.0.0.1:0", *options])
     output, error = capsys.readouterr()
@@ -181,8 +183,8 @@ def test_bad_options_are_an_error_in_one_line(options: tuple[str, ...], capsys: 
 
 
 @FLAVOURS
-def test_the_program_serves_health_and_reflection(start_program: Start, options: tuple[str, ...]) -> None:
-    """Health says SERVING for the server and the service, and reflection knows the service's definition."""
+def test_program_serves_health_and_reflection(start_program: Start, options: tuple[str, ...]) -> None:
+    """Health reports SERVING for the server and the service, and reflection has the definition of the service."""
     program = start_program(*options)
     with grpc.insecure_channel(program.address) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
@@ -195,8 +197,8 @@ def test_the_program_serves_health_and_reflection(start_program: Start, options:
         assert found.SerializeToString() == DESCRIPTOR.serialized_pb
 
 
-def test_the_client_prints_what_an_eager_server_sends() -> None:
-    """A server that speaks first on Route sends one response more, and its List may have another number of them."""
+def test_client_prints_responses_of_an_eager_server() -> None:
+    """A server whose Route speaks first sends one more response; its List may have any number."""
 
     def route(requests: Iterator[StreamRequest], _context: Any) -> Iterator[StreamResponse]:
         yield response("eager", 0)
@@ -233,8 +235,8 @@ def test_the_client_prints_what_an_eager_server_sends() -> None:
     assert (client.returncode, client.stderr) == (0, "")
 
 
-def test_the_client_tells_of_a_dead_server_in_one_line() -> None:
-    """A server that is not there is an exit code of 1 and no traceback."""
+def test_client_reports_a_missing_server_in_one_line() -> None:
+    """A server that cannot be reached is exit code 1 without a traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         address = f"127.0.0.1:{taken.getsockname()[1]}"

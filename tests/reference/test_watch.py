@@ -1,4 +1,4 @@
-"""Watched RPCs: the server knows which of them ended by the client's going away, and lets go of them."""
+"""Watched RPCs: the server knows whose client cancelled or disconnected, and releases them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MANY = 40
 
 
 class Opened(NamedTuple):
-    """An RPC that the server has marked and holds open."""
+    """An RPC that the server has marked and keeps open."""
 
     call: Any
     requests: Requests
 
 
 def open_list(served: Served, stub: Stub, token: str, **options: Any) -> Opened:
-    """Open a List that the server holds."""
+    """Open a List that the server keeps open."""
     call = stub.list(f"!watch {token}", **options)
     call.initial_metadata()  # a watched List sends it at once
     served.wait_until_read(f"!watch {token}")
@@ -55,8 +55,8 @@ open_watched = pytest.mark.parametrize("open_rpc", OPENERS, ids=["List", "Record
 
 
 @open_watched
-def test_a_cancelled_rpc_counts(served: Served, stub: Stub, open_rpc: Callable[..., Opened]) -> None:
-    """Each of many RPCs that the client cancels is seen, whatever grpcio says first to its handler."""
+def test_cancelled_rpc_counts(served: Served, stub: Stub, open_rpc: Callable[..., Opened]) -> None:
+    """The server notices every one of many cancelled RPCs, whatever grpcio reports first to the handler."""
     tokens = [fresh_token() for _ in range(MANY)]
     opened = [open_rpc(served, stub, token) for token in tokens]
     assert not any(stub.was_cancelled(token) for token in tokens)
@@ -69,8 +69,8 @@ def test_a_cancelled_rpc_counts(served: Served, stub: Stub, open_rpc: Callable[.
 
 
 @open_watched
-def test_a_passed_deadline_counts(served: Served, stub: Stub, open_rpc: Callable[..., Opened]) -> None:
-    """The server sees the RPC end when its deadline passes."""
+def test_expired_deadline_counts(served: Served, stub: Stub, open_rpc: Callable[..., Opened]) -> None:
+    """The server notices that the deadline of an RPC expired."""
     token = fresh_token()
     rpc = open_rpc(served, stub, token, timeout=0.3)
     assert rpc.call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -79,10 +79,10 @@ def test_a_passed_deadline_counts(served: Served, stub: Stub, open_rpc: Callable
 
 
 @open_watched
-def test_a_lost_connection_counts(
+def test_lost_connection_counts(
     served: Served, stub: Stub, connect: Callable[[str], Stub], open_rpc: Callable[..., Opened]
 ) -> None:
-    """The server sees the RPCs of a connection end with it."""
+    """The server notices that the RPCs of a connection ended with it."""
     tokens = [fresh_token() for _ in range(MANY)]
     other = connect(served.address)
     opened = [open_rpc(served, other, token) for token in tokens]
@@ -93,15 +93,15 @@ def test_a_lost_connection_counts(
         rpc.requests.half_close()
 
 
-def test_the_headers_of_a_watched_list_come_at_once_and_nothing_else(stub: Stub) -> None:
-    """List is held until its deadline passes, and sends no response."""
+def test_watched_list_sends_its_headers_only(stub: Stub) -> None:
+    """List stays open until its deadline expires, and sends no response."""
     call = stub.list(f"!watch {fresh_token()}", timeout=0.3)
     assert call.initial_metadata() is not None
     assert drain(call) == []
     assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_client_that_goes_while_the_server_sleeps_counts(served: Served, stub: Stub) -> None:
+def test_cancelled_sleep_counts(served: Served, stub: Stub) -> None:
     """A sleeping handler is woken, on both methods that can be marked before they sleep."""
     for open_rpc in (open_record, open_route):
         token = fresh_token()
@@ -113,8 +113,8 @@ def test_a_client_that_goes_while_the_server_sleeps_counts(served: Served, stub:
         rpc.requests.half_close()
 
 
-def test_a_client_that_goes_while_the_server_cannot_send_counts(served: Served, stub: Stub) -> None:
-    """A handler that is held up by flow control is released."""
+def test_cancelled_blocked_send_counts(served: Served, stub: Stub) -> None:
+    """A handler that is blocked by flow control is released."""
     token = fresh_token()
     rpc = open_route(served, stub, token)
     endless = f"!repeat 1000000 {token}{'x' * 60_000}"
@@ -127,8 +127,8 @@ def test_a_client_that_goes_while_the_server_cannot_send_counts(served: Served, 
 
 
 @pytest.mark.parametrize("token_count", [2, 200])
-def test_an_rpc_may_have_many_tokens(served: Served, stub: Stub, token_count: int) -> None:
-    """The newest tokens of an RPC count, the oldest of very many are forgotten."""
+def test_rpc_may_have_many_tokens(served: Served, stub: Stub, token_count: int) -> None:
+    """The newest tokens of an RPC count; of very many, the oldest are forgotten."""
     tokens = [fresh_token() for _ in range(token_count)]
     rpc = open_route(served, stub, tokens[0])
     for token in tokens[1:]:
@@ -152,10 +152,10 @@ ENDS: dict[str, Callable[[Requests], None]] = {
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("open_rpc", [open_record, open_route], ids=["Record", "Route"])
-def test_an_rpc_that_the_server_ended_does_not_count(
+def test_rpc_that_the_server_ended_does_not_count(
     served: Served, connect: Callable[[str], Stub], open_rpc: Callable[..., Opened], end: str
 ) -> None:
-    """Neither OK nor another status counts, also when the client cancels and goes away afterwards."""
+    """No status counts, even if the client cancels and disconnects afterwards."""
     client, observer = connect(served.address), connect(served.address)
     ended, witness = [fresh_token() for _ in range(5)], fresh_token()
     for token in ended:
@@ -184,8 +184,8 @@ def test_an_rpc_that_the_server_ended_does_not_count(
     ],
     ids=["List watch", "List sleep", "List blocked", "Record sleep", "Route sleep", "Route blocked"],
 )
-def test_an_abandoned_rpc_holds_no_thread(connect: Callable[[str], Stub], abandon: Callable[[Stub], Any]) -> None:
-    """A server with two threads serves others after two RPCs were abandoned."""
+def test_cancelled_rpc_releases_its_thread(connect: Callable[[str], Stub], abandon: Callable[[Stub], Any]) -> None:
+    """A server with two threads still serves after two RPCs were cancelled."""
     with serving("sync", streams=2) as served:
         stub = connect(served.address)
         calls = [abandon(stub) for _ in range(2)]
@@ -195,8 +195,8 @@ def test_an_abandoned_rpc_holds_no_thread(connect: Callable[[str], Stub], abando
         assert stub.works()
 
 
-def test_the_oldest_tokens_are_forgotten() -> None:
-    """The newest tokens are kept, and one that is used again is new."""
+def test_oldest_tokens_are_forgotten() -> None:
+    """The newest tokens are kept; a token that is used again becomes the newest."""
     watches = Watches(capacity=3)
     watches.record(["a", "b", "c"])
     watches.record(["a"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_grpcstream.capabilities import EXCHANGES, FEATURES
+from pytest_grpcstream.capabilities import EXCHANGES, FEATURES, Capabilities
 from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.targets.address import parse
 from pytest_grpcstream.targets.connecting import Connector, Endpoint
@@ -22,10 +22,12 @@ class CountingConnector(Connector):
         super().__init__(10)
         self.opened: list[str] = []
 
-    def client(self, target: Endpoint, kind: str, timeout: float | None = None) -> Client:
+    def client(
+        self, target: Endpoint, kind: str, timeout: float | None = None, *, capabilities: Capabilities | None = None
+    ) -> Client:
         """Open a client, and record its kind."""
         self.opened.append(kind)
-        return super().client(target, kind, timeout)
+        return super().client(target, kind, timeout, capabilities=capabilities)
 
 
 @contextlib.contextmanager

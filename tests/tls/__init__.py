@@ -1,1 +1,1 @@
-"""Targets that are reached by TLS, with client certificates and with metadata, as a user's command line asks for it."""
+"""Targets that are reached over TLS, with client certificates and with metadata, as the settings say."""

@@ -1,4 +1,4 @@
-"""Certificates made on the spot, and runs of pytest that see no settings of the run that makes them."""
+"""Certificates made for the session, and runs of pytest that inherit no settings."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 
 import pytest
 
-from tls.papers import Papers, issue
+from tls.certificates import Certificates, issue
 from tls.runs import Runner
 
 
 @pytest.fixture(scope="session")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    """Certificates and keys, in files, that no other session has."""
-    return issue(tmp_path_factory.mktemp("papers"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates and keys, in files, made for this session."""
+    return issue(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture
 def runner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """Runs of pytest in an empty folder."""
+    """Runs pytest in an empty directory."""
     for name in [name for name in os.environ if name.startswith(("GRPCSTREAM_", "PYTEST_ADDOPTS"))]:
         monkeypatch.delenv(name)
     return Runner(pytester)

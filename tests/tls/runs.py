@@ -1,4 +1,4 @@
-"""Runs of pytest as a user would start them, and what came of them."""
+"""Runs of pytest as a user starts them, and their outcomes."""
 
 from __future__ import annotations
 
@@ -11,46 +11,49 @@ from typing import Final
 
 import pytest
 
-from tls.papers import Papers
+from tls.certificates import Certificates
 
 PLAINTEXT_REFERENCE: Final = f"{shlex.quote(sys.executable)} -m pytest_grpcstream.reference_impl --quiet"
 TLS_MODULE: Final = "pytest_grpcstream.conformance.test_transport_security"
 HALF_CLOSE: Final = "pytest_grpcstream.conformance.test_half_close"
 LIMIT: Final = 100
-"""Seconds that a run may take at most."""
+"""Seconds that a run may take."""
 SOON: Final = 30
-"""Seconds in which a run finds out that its target is wrong, on a machine that is busy with other things as well."""
+"""Seconds in which a run must refuse a wrong target, even on a busy machine."""
 TARGET_MISSING: Final = 6
 
 
-def reference(*, papers: Papers | None = None, cert: str = "server", mutual: bool = False) -> str:
-    """The target that is the reference server, started as a program of its own.
+def reference(*, certificates: Certificates | None = None, cert: str = "server", mutual: bool = False) -> str:
+    """The text of a target that starts the reference server as a command.
 
     Arguments:
-        papers: where its certificate is, None for a server without TLS.
+        certificates: The certificates to use, None for a server without TLS.
         cert: ``server`` or ``named``.
-        mutual: whether it serves only clients with a certificate.
+        mutual: Whether it serves only clients with a certificate.
     """
     words = [f"exec:{PLAINTEXT_REFERENCE} --address 127.0.0.1:{{port}}"]
-    if papers is not None:
-        files = {"server": (papers.server_cert, papers.server_key), "named": (papers.named_cert, papers.named_key)}
+    if certificates is not None:
+        files = {
+            "server": (certificates.server_cert, certificates.server_key),
+            "named": (certificates.named_cert, certificates.named_key),
+        }
         certificate, key = files[cert]
         words += ["--tls-cert", shlex.quote(str(certificate)), "--tls-key", shlex.quote(str(key))]
         if mutual:
-            words += ["--tls-client-ca", shlex.quote(str(papers.ca))]
+            words += ["--tls-client-ca", shlex.quote(str(certificates.ca))]
     return " ".join(words)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        code: pytest's exit code.
-        stdout: what it printed.
-        stderr: what it complained of.
-        report: the text of its report in JUnit's format, empty if there is none.
-        seconds: how long it took.
+        code: The exit code of pytest.
+        stdout: The standard output.
+        stderr: The standard error.
+        report: The text of the JUnit report, empty if none was written.
+        seconds: How long the run took.
     """
 
     code: int
@@ -61,24 +64,24 @@ class Outcome:
 
     @property
     def everything(self) -> str:
-        """All that somebody could read."""
+        """All output of the run."""
         return "\n".join([self.stdout, self.stderr, self.report])
 
     def passed(self, *modules: str) -> None:
-        """The run found nothing to complain of, and had tests of each area."""
+        """Assert that the run passed, and ran tests of each area."""
         assert self.code == 0, self.everything
         assert "verdict: conformant in all that was checked\n" in self.stdout
         for area in modules:
             assert area in self.stdout
 
     def refused_setting(self, message: str) -> None:
-        """The run ended before anything was collected, with this message and no other."""
+        """Assert that the run ended before collection, with this message only."""
         assert self.code == pytest.ExitCode.USAGE_ERROR, self.everything
         assert [line for line in self.stderr.splitlines() if line] == [f"ERROR: {message}"]
         assert "collected" not in self.stdout
 
     def refused_target(self, message: str) -> None:
-        """The run ended in seconds, before the first test, with this message, said once."""
+        """Assert that the run ended in seconds, before the first test, and printed this message once."""
         assert self.code == TARGET_MISSING, self.everything
         assert self.everything.count(message) == 1, self.everything
         assert "Traceback" not in self.everything
@@ -87,22 +90,22 @@ class Outcome:
 
 
 class Runner:
-    """Runs pytest in the folder of a test."""
+    """Runs pytest in the directory of a test."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
 
     @property
     def folder(self) -> Path:
-        """The folder in which the runs take place."""
+        """The directory of the runs."""
         return self._pytester.path
 
     def write(self, **modules: str) -> None:
-        """Write Python modules into the folder."""
+        """Write Python modules into the directory."""
         self._pytester.makepyfile(**modules)
 
     def configure(self, **options: object) -> None:
-        """Write an ini file with these options; a list has one line for each of its values."""
+        """Write an ini file with these options; a list takes one line for each of its values."""
         lines = ["[pytest]"]
         for name, value in options.items():
             values = value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Servers that guard what they serve, tell what they were sent, or speak TLS in a way that gRPC does not allow."""
+"""Servers that require metadata, send metadata back, or speak TLS without HTTP/2."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import grpc
 from pytest_grpcstream.reference_impl import StreamService, add_to_server
 
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
-from tls.papers import Papers
+from tls.certificates import Certificates
 
 
 class Guard(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
-    """Answers UNAUTHENTICATED to every call that lacks a pair of metadata, whatever its method.
+    """Answers UNAUTHENTICATED to every call without a certain pair of metadata, for any method.
 
     Attributes:
-        calls: the metadata of every call.
+        calls: The metadata of every call.
     """
 
     def __init__(self, key: str, value: str) -> None:
@@ -29,7 +29,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._wanted = (key, value)
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
-        """Let a call pass, or answer in place of its handler."""
+        """Let a call pass, or answer instead of its handler."""
         metadata = list(handler_call_details.invocation_metadata)
         self.calls.append(metadata)
         if self._wanted in metadata:
@@ -37,7 +37,7 @@ class Guard(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         return grpc.stream_stream_rpc_method_handler(_refuse)
 
     def by_client(self) -> dict[str, list[dict[str, str | bytes]]]:
-        """The metadata of every call, by the client that made it."""
+        """The metadata of every call, grouped by client."""
         calls = [dict(call) for call in self.calls]
         library = [call for call in calls if str(call["user-agent"]).startswith("grpc-python/")]
         return {"library": library, "wire": [call for call in calls if call not in library]}
@@ -49,14 +49,14 @@ def _refuse(_: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes
 
 @contextlib.contextmanager
 def guarded_reference(guard: Guard) -> Iterator[str]:
-    """Serve the reference behind a guard; gives the address."""
+    """Serve the reference behind a guard; yields the address."""
     server = grpc.server(ThreadPoolExecutor(200), interceptors=[guard], options=(("grpc.so_reuseport", 0),))
     add_to_server(StreamService(), server)
     with _started(server) as address:
         yield address
 
 
-def _tell(requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
+def _reveal(requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
     seen = str(dict(context.invocation_metadata())["authorization"])
     context.send_initial_metadata((("x-initial", seen),))
     context.set_trailing_metadata((("x-trailing", seen),))
@@ -68,9 +68,9 @@ def _tell(requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> I
 
 @contextlib.contextmanager
 def talkative() -> Iterator[str]:
-    """Serve what sends back the metadata ``authorization`` wherever there is room for it; gives the address."""
+    """Serve a service that sends the metadata ``authorization`` back wherever it can; yields the address."""
     decode, encode = StreamRequest.FromString, StreamResponse.SerializeToString
-    handler = grpc.stream_stream_rpc_method_handler(_tell, decode, encode)
+    handler = grpc.stream_stream_rpc_method_handler(_reveal, decode, encode)
     methods = dict.fromkeys(("List", "Record", "Route"), handler)
     server = grpc.server(ThreadPoolExecutor(50), options=(("grpc.so_reuseport", 0),))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("proto.StreamService", methods),))
@@ -88,17 +88,17 @@ def _started(server: grpc.Server) -> Iterator[str]:
         server.stop(0).wait(10)
 
 
-def server_context(papers: Papers, *protocols: str) -> ssl.SSLContext:
-    """How a server speaks TLS that knows these protocols for ALPN, or no ALPN at all."""
+def server_context(certificates: Certificates, *protocols: str) -> ssl.SSLContext:
+    """The TLS settings of a server that supports these ALPN protocols, or no ALPN."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(papers.server_cert, papers.server_key)
+    context.load_cert_chain(certificates.server_cert, certificates.server_key)
     if protocols:
         context.set_alpn_protocols(protocols)
     return context
 
 
 class HandShaker:
-    """A server that completes TLS handshakes, and says nothing after them."""
+    """A server that completes TLS handshakes, and sends nothing after them."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -123,7 +123,7 @@ class HandShaker:
                 if self._over.is_set():
                     return
                 channel.settimeout(10)
-                # A client that does not like what it is offered goes away, which is its right.
+                # A client may refuse what the server selected.
                 with contextlib.suppress(OSError), self._context.wrap_socket(channel, server_side=True) as secure:
                     while secure.recv(4096):
                         pass

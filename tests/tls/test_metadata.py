@@ -1,4 +1,4 @@
-"""Metadata of the settings goes with every call of both clients."""
+"""The metadata of the settings is sent with every call of both clients."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ KEY = "authorization"
 TOKEN = "Bearer of-good-news"
 
 
-def test_every_call_of_both_clients_has_the_metadata(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that answers nobody without a token is tested like any other; the ini and the option add up."""
+def test_every_call_has_the_metadata(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that requires a token is tested like any other; the ini option and the option add up."""
     monkeypatch.setenv("NEWS", "of-good-news")
     runner.configure(grpcstream_metadata=["x-first: one value", "x-second: 2"])
     guard = Guard(KEY, TOKEN)
@@ -27,8 +27,8 @@ def test_every_call_of_both_clients_has_the_metadata(runner: Runner, monkeypatch
         }
 
 
-def test_without_the_metadata_nothing_is_green(runner: Runner) -> None:
-    """The same server without the token is not conformant in anything, over either client."""
+def test_nothing_passes_without_the_metadata(runner: Runner) -> None:
+    """Without the token, every test on the same server fails, over either client."""
     guard = Guard(KEY, TOKEN)
     with guarded_reference(guard) as address:
         outcome = runner.suite(address, modules=(HALF_CLOSE,))
@@ -38,8 +38,8 @@ def test_without_the_metadata_nothing_is_green(runner: Runner) -> None:
     assert all(KEY not in call for calls in guard.by_client().values() for call in calls)
 
 
-def test_what_a_test_serves_itself_is_sent_no_metadata(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token for the target of the run is nobody else's business, such as a servicer in a test of one's own."""
+def test_served_servicer_gets_no_metadata(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token for the target of the run is not sent to a servicer that a test serves."""
     monkeypatch.setenv("NEWS", "of-good-news")
     runner.write(
         test_own="""

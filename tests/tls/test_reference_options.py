@@ -1,4 +1,4 @@
-"""The options for TLS of the reference server: what is wrong is said in one line, with exit code 2."""
+"""The TLS options of the reference server: an invalid option is one line, with exit code 2."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tls.papers import Papers
+from tls.certificates import Certificates
 
-TOGETHER = "--tls-cert and --tls-key go together, and --tls-client-ca goes with them"
+TOGETHER = "--tls-cert and --tls-key need each other, and --tls-client-ca needs both"
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,14 @@ TOGETHER = "--tls-cert and --tls-key go together, and --tls-client-ca goes with 
     ],
 )
 @pytest.mark.parametrize("flavour", ["", "--aio"], ids=["threads", "asyncio"])
-def test_a_wrong_option_is_one_line(papers: Papers, flavour: str, options: str, message: str) -> None:
-    """The program ends at once, before it listens anywhere."""
+def test_invalid_option_is_reported_in_one_line(
+    certificates: Certificates, flavour: str, options: str, message: str
+) -> None:
+    """The program exits at once, before it listens."""
     words = [flavour] if flavour else []
     run = subprocess.run(
         [sys.executable, "-m", "pytest_grpcstream.reference_impl", "--address", "127.0.0.1:0", *words]
-        + [word.format(**vars(papers)) for word in options.split(" ")],
+        + [word.format(**vars(certificates)) for word in options.split(" ")],
         capture_output=True,
         text=True,
         timeout=30,

@@ -1,4 +1,4 @@
-"""The requirements of TLS can fail: servers that are wrong in one way each are caught by the one requirement."""
+"""The requirements of TLS can fail: each server with one fault fails exactly one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from clients.wire.services import grpclib_server
-from tls.papers import Papers
+from tls.certificates import Certificates
 from tls.runs import TLS_MODULE, Outcome, Runner, reference
 from tls.servers import server_context
 
@@ -23,16 +23,16 @@ def verdicts(outcome: Outcome) -> dict[str, str]:
 
 
 def accept_old_versions(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Let a context speak TLS 1.0 and 1.1 too, which OpenSSL does at its lowest level of security only."""
+    """Let a context speak TLS 1.0 and 1.1 too, which OpenSSL does at its lowest security level only."""
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
     return context
 
 
-def speaks_tls_1_1(papers: Papers) -> bool:
-    """Whether this OpenSSL can complete a handshake in TLS 1.1 at all."""
-    server = accept_old_versions(server_context(papers))
-    client = accept_old_versions(ssl.create_default_context(cafile=papers.ca))
+def speaks_tls_1_1(certificates: Certificates) -> bool:
+    """Whether this OpenSSL can complete a handshake with TLS 1.1."""
+    server = accept_old_versions(server_context(certificates))
+    client = accept_old_versions(ssl.create_default_context(cafile=certificates.ca))
     client.maximum_version = ssl.TLSVersion.TLSv1_1
     ours, theirs = socket.socketpair()
 
@@ -54,32 +54,32 @@ def speaks_tls_1_1(papers: Papers) -> bool:
 
 
 @pytest.mark.filterwarnings(OLD)
-def test_a_server_that_accepts_tls_1_1_is_caught(runner: Runner, papers: Papers) -> None:
-    """TLS-3 fails if a handshake in TLS 1.1 is completed and the call is answered."""
-    if not speaks_tls_1_1(papers):
-        pytest.skip("this OpenSSL has no TLS 1.1 at all, so that no server can be made that accepts it")
-    with grpclib_server(accept_old_versions(server_context(papers, "h2"))) as address:
-        outcome = runner.suite(address, "--grpcstream-tls", f"--grpcstream-ca={papers.ca}")
+def test_server_that_accepts_tls_1_1_fails(runner: Runner, certificates: Certificates) -> None:
+    """TLS-3 fails if the server completes a handshake with TLS 1.1."""
+    if not speaks_tls_1_1(certificates):
+        pytest.skip("this OpenSSL does not support TLS 1.1")
+    with grpclib_server(accept_old_versions(server_context(certificates, "h2"))) as address:
+        outcome = runner.suite(address, "--grpcstream-tls", f"--grpcstream-ca={certificates.ca}")
     assert outcome.code == 1, outcome.everything
-    told = "TLS-3 failed: expected a handshake with TLS 1.1 or older refused; actual: completed in TLSv1.1"
-    assert told in outcome.stdout
+    message = "TLS-3 failed: expected a handshake with TLS 1.1 or older refused; actual: completed in TLSv1.1"
+    assert message in outcome.stdout
     assert verdicts(outcome) == {
         "test_the_target_selects_h2": "PASSED",
         "test_old_versions_of_tls_are_refused": "FAILED",
     }
 
 
-def test_the_same_server_without_old_versions_passes(runner: Runner, papers: Papers) -> None:
-    """It is the old version alone that TLS-3 finds there."""
-    with grpclib_server(server_context(papers, "h2")) as address:
-        runner.suite(address, "--grpcstream-tls", f"--grpcstream-ca={papers.ca}").passed("Transport security")
+def test_same_server_without_old_versions_passes(runner: Runner, certificates: Certificates) -> None:
+    """TLS-3 failed because of the old version only."""
+    with grpclib_server(server_context(certificates, "h2")) as address:
+        runner.suite(address, "--grpcstream-tls", f"--grpcstream-ca={certificates.ca}").passed("Transport security")
 
 
-def test_a_server_that_asks_for_no_certificate_is_caught(runner: Runner, papers: Papers) -> None:
-    """TLS-5 fails if the run has a certificate to show and the server does not want to see it."""
-    certificate = [f"--grpcstream-cert={papers.client_cert}", f"--grpcstream-key={papers.client_key}"]
-    target = reference(papers=papers)
-    outcome = runner.suite(target, "--grpcstream-tls", f"--grpcstream-ca={papers.ca}", *certificate)
+def test_server_without_mutual_tls_fails(runner: Runner, certificates: Certificates) -> None:
+    """TLS-5 fails if the run has a client certificate and the server does not ask for one."""
+    certificate = [f"--grpcstream-cert={certificates.client_cert}", f"--grpcstream-key={certificates.client_key}"]
+    target = reference(certificates=certificates)
+    outcome = runner.suite(target, "--grpcstream-tls", f"--grpcstream-ca={certificates.ca}", *certificate)
     assert outcome.code == 1, outcome.everything
     assert "TLS-5 failed: expected a client without a certificate refused; actual: OK" in outcome.stdout
     assert verdicts(outcome) == {
@@ -90,9 +90,9 @@ def test_a_server_that_asks_for_no_certificate_is_caught(runner: Runner, papers:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_run_without_certificates_has_fewer_requirements(runner: Runner, papers: Papers, tls: bool) -> None:
-    """What a run cannot check, because it is not by TLS or not mutual, is not part of it."""
-    options = ["--grpcstream-tls", f"--grpcstream-ca={papers.ca}"] if tls else []
+def test_requirements_depend_on_the_settings(runner: Runner, certificates: Certificates, tls: bool) -> None:
+    """A run without TLS, or without a client certificate, does not contain requirements that need it."""
+    options = ["--grpcstream-tls", f"--grpcstream-ca={certificates.ca}"] if tls else []
     outcome = runner.suite("127.0.0.1:1", *options, "--collect-only", "-qq", modules=(TLS_MODULE,))
     found = [line.rpartition("::")[2] for line in outcome.stdout.splitlines() if "::" in line]
     both = ["test_the_target_selects_h2", "test_old_versions_of_tls_are_refused"]

@@ -1,4 +1,4 @@
-"""The values of metadata appear in no output, even if a server sends them back and every test fails of it."""
+"""The values of metadata never appear in any output, even if the server sends them back and tests fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tls.runs import HALF_CLOSE, Runner
 from tls.servers import talkative
 
 PIECE = 8
-"""Characters of a secret that must not stand together in any output: messages cut what is long."""
+"""Characters of a secret that must not appear together in any output: messages show parts of long values."""
 OPTION = "--grpcstream-metadata=authorization: Bearer $TOKEN"
 FAILING = """
     import pytest
@@ -55,23 +55,23 @@ FAILING = """
 
 @pytest.fixture(params=[20, 400], ids=["short", "long"])
 def token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A secret in the environment, with what Python escapes and what gRPC does; the long one is cut by messages."""
+    """A secret in the environment, with characters that Python and gRPC escape; messages shorten the long one."""
     made = secrets.token_hex(request.param // 2)
     made = f"{made[:10]}'\\%{made[10:]}"
     monkeypatch.setenv("TOKEN", made)
     return made
 
 
-def hidden(token: str, text: str) -> None:
-    """A text has asterisks in place of a secret, and no piece of the secret."""
+def assert_hidden(token: str, text: str) -> None:
+    """Assert that a text has asterisks instead of a secret, and no part of the secret."""
     assert "***" in text, text
     pieces = (token[at : at + PIECE] for at in range(len(token) - PIECE + 1))
     assert [piece for piece in pieces if piece in text] == []
 
 
 @pytest.mark.parametrize("workers", ["", "-n2"], ids=["alone", "xdist"])
-def test_failing_tests_of_a_user_hide_the_value(runner: Runner, token: str, workers: str) -> None:
-    """Assertions, errors, locals, printed text, skips, properties and timelines are all shown without the secret."""
+def test_failing_user_tests_hide_the_value(runner: Runner, token: str, workers: str) -> None:
+    """Assertions, errors, locals, output, skips, properties and timelines are shown without the secret."""
     runner.write(test_failing=FAILING)
     with talkative() as address:
         outcome = runner.run(
@@ -94,23 +94,23 @@ def test_failing_tests_of_a_user_hide_the_value(runner: Runner, token: str, work
         "skipped PERMISSION",
     ):
         assert shown in outcome.stdout
-    hidden(token, outcome.stdout)
-    hidden(token, outcome.report)
+    assert_hidden(token, outcome.stdout)
+    assert_hidden(token, outcome.report)
     assert token not in outcome.stderr
 
 
 def test_failing_requirements_hide_the_value(runner: Runner, token: str) -> None:
-    """The verdicts of the suite, with their timelines over both clients, hide it as well."""
+    """The verdicts of the suite, and their timelines over both clients, are shown without the secret."""
     with talkative() as address:
         outcome = runner.suite(address, OPTION, "-rA", modules=(HALF_CLOSE,))
     assert outcome.code == 1, outcome.everything
     assert "verdict: NOT conformant" in outcome.stdout
-    hidden(token, outcome.stdout)
-    hidden(token, outcome.report)
+    assert_hidden(token, outcome.stdout)
+    assert_hidden(token, outcome.report)
 
 
-def test_the_output_of_a_target_hides_the_value(runner: Runner, token: str) -> None:
-    """A target that logs what it was sent, and then dies, is shown with its last words but not with the secret."""
+def test_output_of_a_target_hides_the_value(runner: Runner, token: str) -> None:
+    """The last output of a target that logs its metadata and dies is shown without the secret."""
     runner.write(
         mortal="""
         import os
@@ -136,12 +136,12 @@ def test_the_output_of_a_target_hides_the_value(runner: Runner, token: str) -> N
     assert outcome.code == 1, outcome.everything
     assert "expected the target still serves after this test" in outcome.stdout
     assert "the last words: ***" in outcome.stdout
-    hidden(token, outcome.stdout)
-    hidden(token, outcome.report)
+    assert_hidden(token, outcome.stdout)
+    assert_hidden(token, outcome.report)
 
 
-def test_a_run_that_passes_has_nothing_to_hide(runner: Runner, token: str) -> None:
-    """Neither the header nor the summary nor the report of a run names the metadata at all."""
+def test_passing_run_does_not_mention_the_metadata(runner: Runner, token: str) -> None:
+    """Header, summary and report of a run do not mention the metadata."""
     outcome = runner.suite("reference", OPTION, modules=(HALF_CLOSE,))
     outcome.passed("Half-close and full duplex")
     assert token[:PIECE] not in outcome.everything

@@ -1,4 +1,4 @@
-"""A target is reached by TLS and by mutual TLS, however the settings are given, over both clients."""
+"""A target is reached over TLS and mutual TLS, by both clients, wherever the settings come from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tls.papers import Papers
+from tls.certificates import Certificates
 from tls.runs import HALF_CLOSE, TLS_MODULE, Runner, reference
 
 PART = (HALF_CLOSE, TLS_MODULE)
@@ -14,29 +14,33 @@ AREAS = ("Half-close and full duplex", "Transport security")
 CLIENTS = ("[library]", "[wire]")
 
 
-def test_the_suite_passes_over_tls(runner: Runner, papers: Papers) -> None:
-    """With an authority to trust the suite runs over both clients, and checks what is required of TLS."""
-    outcome = runner.suite(reference(papers=papers), "--grpcstream-tls", f"--grpcstream-ca={papers.ca}", modules=PART)
+def test_suite_passes_over_tls(runner: Runner, certificates: Certificates) -> None:
+    """With a trusted authority the suite runs over both clients, and checks the requirements of TLS."""
+    outcome = runner.suite(
+        reference(certificates=certificates), "--grpcstream-tls", f"--grpcstream-ca={certificates.ca}", modules=PART
+    )
     outcome.passed(*AREAS, *CLIENTS)
     assert "test_old_versions_of_tls_are_refused PASSED" in outcome.stdout
     assert "test_a_client_without_a_certificate" not in outcome.stdout
 
 
 @pytest.mark.parametrize("aio", [False, True], ids=["threads", "asyncio"])
-def test_the_suite_passes_over_mutual_tls(runner: Runner, papers: Papers, aio: bool) -> None:
-    """With a certificate of its own the suite also checks that nobody is served without one."""
-    target = reference(papers=papers, mutual=True) + (" --aio" if aio else "")
-    certificate = [f"--grpcstream-cert={papers.client_cert}", f"--grpcstream-key={papers.client_key}"]
-    outcome = runner.suite(target, "--grpcstream-tls", f"--grpcstream-ca={papers.ca}", *certificate, modules=PART)
+def test_suite_passes_over_mutual_tls(runner: Runner, certificates: Certificates, aio: bool) -> None:
+    """With a client certificate the suite also checks that a client without one is not served."""
+    target = reference(certificates=certificates, mutual=True) + (" --aio" if aio else "")
+    certificate = [f"--grpcstream-cert={certificates.client_cert}", f"--grpcstream-key={certificates.client_key}"]
+    outcome = runner.suite(target, "--grpcstream-tls", f"--grpcstream-ca={certificates.ca}", *certificate, modules=PART)
     outcome.passed(*AREAS, *CLIENTS)
     assert "test_a_client_without_a_certificate_is_not_served PASSED" in outcome.stdout
 
 
-def test_the_ini_file_is_enough(runner: Runner, papers: Papers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting of TLS can stand in the ini file; a relative path starts at the folder of that file."""
+def test_settings_may_all_be_in_the_ini_file(
+    runner: Runner, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path in the ini file starts at the directory of that file."""
     (runner.folder / "deeper").mkdir()
     (runner.folder / "certificates").mkdir()
-    for path in (papers.ca, papers.client_both):
+    for path in (certificates.ca, certificates.client_both):
         shutil.copy(path, runner.folder / "certificates")
     runner.configure(
         grpcstream_tls="true",
@@ -45,22 +49,24 @@ def test_the_ini_file_is_enough(runner: Runner, papers: Papers, monkeypatch: pyt
         grpcstream_authority="greeter.example:443",
         grpcstream_metadata=["x-one: 1", "x-two: 2"],
     )
-    target = reference(papers=papers, cert="named", mutual=True)
+    target = reference(certificates=certificates, cert="named", mutual=True)
     monkeypatch.chdir(runner.folder / "deeper")
     runner.suite(target, modules=PART).passed(*AREAS, *CLIENTS)
 
 
-def test_the_environment_names_the_files(runner: Runner, papers: Papers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths and names can come from the environment, such as that of a job, and outweigh the ini file."""
-    monkeypatch.setenv("GRPCSTREAM_CA", str(papers.ca))
+def test_environment_outweighs_the_ini_file(
+    runner: Runner, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths and names may come from environment variables."""
+    monkeypatch.setenv("GRPCSTREAM_CA", str(certificates.ca))
     monkeypatch.setenv("GRPCSTREAM_AUTHORITY", "greeter.example")
-    runner.configure(grpcstream_ca=papers.other_ca)
-    runner.suite(reference(papers=papers, cert="named"), "--grpcstream-tls").passed("Transport security")
+    runner.configure(grpcstream_ca=certificates.other_ca)
+    runner.suite(reference(certificates=certificates, cert="named"), "--grpcstream-tls").passed("Transport security")
 
 
 @pytest.mark.parametrize("client", ["library", "wire"])
-def test_the_fixtures_of_a_user_speak_tls(runner: Runner, papers: Papers, client: str) -> None:
-    """Tests of one's own reach a guarded target by the same settings, and what they serve themselves without them."""
+def test_fixtures_of_user_tests_speak_tls(runner: Runner, certificates: Certificates, client: str) -> None:
+    """User tests reach the target by the same settings, and a servicer that they serve in plaintext."""
     runner.write(
         test_own="""
         from pytest_grpcstream.reference_impl import StreamService
@@ -96,12 +102,12 @@ def test_the_fixtures_of_a_user_speak_tls(runner: Runner, papers: Papers, client
         """,
     )
     outcome = runner.run(
-        f"--grpcstream-target={reference(papers=papers, cert='named', mutual=True)}",
+        f"--grpcstream-target={reference(certificates=certificates, cert='named', mutual=True)}",
         f"--grpcstream-client={client}",
         "--grpcstream-tls",
-        f"--grpcstream-ca={papers.ca}",
-        f"--grpcstream-cert={papers.client_cert}",
-        f"--grpcstream-key={papers.client_key}",
+        f"--grpcstream-ca={certificates.ca}",
+        f"--grpcstream-cert={certificates.client_cert}",
+        f"--grpcstream-key={certificates.client_key}",
         "--grpcstream-authority=greeter.example",
         "test_own.py",
         "test_served.py",

@@ -9,20 +9,20 @@ import trustme
 
 
 @dataclass(frozen=True)
-class Papers:
+class Certificates:
     """Files in PEM.
 
     Attributes:
-        ca: the authority that issued all certificates here.
-        other_ca: an authority that issued none.
-        server_cert: a certificate for the loopback address.
-        server_key: its key.
-        named_cert: a certificate for ``greeter.example`` alone.
-        named_key: its key.
-        client_cert: a certificate of a client.
-        client_key: its key.
-        client_both: both in one file.
-        nonsense: a file that holds no certificate.
+        ca: The authority that issued all certificates.
+        other_ca: An authority that issued no certificate.
+        server_cert: A certificate for the loopback address.
+        server_key: The key of ``server_cert``.
+        named_cert: A certificate for ``greeter.example`` only.
+        named_key: The key of ``named_cert``.
+        client_cert: A client certificate.
+        client_key: The key of ``client_cert``.
+        client_both: The client certificate and its key in one file.
+        nonsense: A file without a certificate.
     """
 
     ca: Path
@@ -37,22 +37,22 @@ class Papers:
     nonsense: Path
 
 
-def issue(folder: Path) -> Papers:
-    """Make an authority, certificates for two servers and a client, and files that are wrong."""
+def issue(folder: Path) -> Certificates:
+    """Make an authority, certificates for two servers and a client, and a file without a certificate."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     trustme.CA().cert_pem.write_to_path(folder / "other_ca.pem")
-    certificates = {
+    issued = {
         "server": authority.issue_cert("127.0.0.1", "localhost"),
         "named": authority.issue_cert("greeter.example"),
         "client": authority.issue_cert("client@greeter.example"),
     }
-    for name, certificate in certificates.items():
+    for name, certificate in issued.items():
         certificate.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
         certificate.private_key_pem.write_to_path(folder / f"{name}.key")
-    certificates["client"].private_key_and_cert_chain_pem.write_to_path(folder / "client_both.pem")
+    issued["client"].private_key_and_cert_chain_pem.write_to_path(folder / "client_both.pem")
     (folder / "nonsense.pem").write_text("neither a certificate nor a key\n", encoding="utf-8")
-    return Papers(
+    return Certificates(
         ca=folder / "ca.pem",
         other_ca=folder / "other_ca.pem",
         server_cert=folder / "server.pem",
