@@ -1,4 +1,4 @@
-"""Abort: the status that a handler chose reaches the client, with its message and what came before it."""
+"""Errors on abort: the status that the handler chose reaches the client, behind everything that was sent before."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from pytest_grpcstream import (
-    INITIAL_KEY,
     STREAM_SERVICE,
     TRAILING_KEY,
     Client,
     Code,
-    Metadata,
     MetadataValue,
     Point,
     Stream,
@@ -22,6 +20,7 @@ from pytest_grpcstream import (
 )
 
 requirement = pytest.mark.grpcstream_requirement
+
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
 
 MESSAGES = (
@@ -77,6 +76,26 @@ def test_every_status_message_reaches_the_client(grpcstream: Client, method: str
     verify.no_findings(wrong, "ABORTED with each message as it was chosen", stream)
 
 
+@requirement("ABORT-15", features=("abort",))
+def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
+    message = "long " * 800
+    with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
+        verify.status(stream, Code.NOT_FOUND, message)
+    verify.unharmed(grpcstream, "after a status message of 4 KiB")
+
+
+@requirement("ABORT-16", features=("abort",))
+@every_method
+def test_a_status_message_cannot_inject_a_status(grpcstream: Client, method: str) -> None:
+    message = "a\r\ngrpc-status: 0\r\nx-injected: yes"
+    with aborted(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
+        verify.status(stream, Code.UNAUTHENTICATED, message)
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
+
+
+# Responses and requests around the abort --------------------------------------------------------------------------
+
+
 @requirement("ABORT-5", features=("abort",))
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
 def test_list_delivers_the_responses_before_the_abort(grpcstream: Client, count: int) -> None:
@@ -118,7 +137,7 @@ def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, m
 
 
 @requirement("ABORT-7", features=("abort",), observed_by=("duplex",))
-def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client) -> None:
+def test_aborts_do_not_disturb_a_concurrent_call(grpcstream: Client) -> None:
     with grpcstream.route() as sibling:
         for number in range(20):
             with aborted(
@@ -129,6 +148,9 @@ def test_aborts_do_not_disturb_a_call_beside_them(grpcstream: Client) -> None:
             verify.answer(sibling)
         sibling.close_send()
         verify.eof(sibling)
+
+
+# Trailing metadata ------------------------------------------------------------------------------------------------
 
 
 @requirement("ABORT-13", features=("abort", "metadata"))
@@ -148,33 +170,7 @@ def test_trailing_metadata_arrives_with_an_error_after_responses(grpcstream: Cli
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\x00"])
 
 
-@requirement("META-16", features=("abort", "metadata"))
-@every_method
-def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: str) -> None:
-    with aborted(grpcstream, method, "!abort 0 at once", Code.ABORTED, [(INITIAL_KEY, "kept")]) as stream:
-        verify.status(stream, Code.ABORTED)
-        # A trailers-only response has one block of headers, which a client shows as trailing metadata.
-        both = Metadata([*stream.initial_metadata, *(stream.trailing_metadata or ())])
-        verify.metadata(
-            stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"]
-        )
-
-
-@requirement("ABORT-15", features=("abort",))
-def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
-    message = "long " * 800
-    with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
-        verify.status(stream, Code.NOT_FOUND, message)
-    verify.unharmed(grpcstream, "after a status message of 4 KiB")
-
-
-@requirement("ABORT-16", features=("abort",))
-@every_method
-def test_a_status_message_cannot_inject_a_status(grpcstream: Client, method: str) -> None:
-    message = "a\r\ngrpc-status: 0\r\nx-injected: yes"
-    with aborted(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
-        verify.status(stream, Code.UNAUTHENTICATED, message)
-        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
+# Bad directives ---------------------------------------------------------------------------------------------------
 
 
 @requirement("ABORT-17", features=("abort",))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from pytest_grpcstream import STREAM_SERVICE, Client, Point, run_concurrently, verify
+from pytest_grpcstream import STREAM_SERVICE, Client, Code, OperationTimeout, Point, Status, run_concurrently, verify
+from pytest_grpcstream.clients.wire import WireClient, framed
+from pytest_grpcstream.verify.completion import SIZES, WINDOWS, SizeLimits, Window, describe_losses, with_window
 
 requirement = pytest.mark.grpcstream_requirement
 
 KIB = "k" * 1024
+COUNT = 3
+"""Responses of a call that must lose none at its end."""
 
 
 @requirement("HALF-1")
@@ -32,6 +38,36 @@ def test_the_half_close_does_not_cancel_a_slow_answer(grpcstream: Client) -> Non
         verify.eof(stream)
 
 
+@requirement("HALF-11", features=("repeat",), observed_by=("route",))
+def test_a_half_close_before_reading_loses_nothing(grpcstream: Client, grpcstream_quiet: float) -> None:
+    point = Point(f"!repeat 400 {KIB * 16}", 0)
+    with grpcstream.route() as stream:
+        stream.send(point)
+        stream.close_send()
+        verify.pause(grpcstream_quiet)
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, 400), "6.4 MB of responses, read late")
+
+
+@requirement("HALF-6", features=("echo",), observed_by=("record",))
+def test_a_message_after_the_half_close_is_not_delivered(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.record() as stream:
+        with grpcstream_wire.connection.corked():
+            stream.send_last("!echo in time")
+            stream.data(framed(Point("!echo too late", 1)))
+        try:
+            points = stream.collect()
+        except OperationTimeout:
+            # RFC 9113 section 5.4.1: the server may make it an error of the whole connection.
+            verify.precondition(bool(grpcstream_wire.connection.goaways), "an answer or GOAWAY", "neither came", stream)
+        else:
+            if stream.status is not None and stream.status.ok:
+                verify.same(stream, points, [Point("in time", 1)], "the answer to the request in time")
+    verify.serves(grpcstream_wire.fresh(), "after a message behind the half-close")
+
+
+# Full duplex ------------------------------------------------------------------------------------------------------
+
+
 @requirement("HALF-4")
 def test_route_answers_each_request_before_the_next(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
@@ -43,7 +79,7 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client) -> None:
 
 
 @requirement("HALF-4", features=("echo",), observed_by=("duplex",))
-def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client) -> None:
+def test_route_does_not_buffer_answers(grpcstream: Client) -> None:
     # Buffers of a usual size, which hold what fits until there is more.
     with grpcstream.route() as stream:
         for size in (500, 1_500, 3_000, 6_000, 12_000):
@@ -52,6 +88,26 @@ def test_route_keeps_back_no_answer_for_its_size(grpcstream: Client) -> None:
             verify.point(stream, point)
         stream.close_send()
         verify.eof(stream)
+
+
+@requirement("HALF-8", features=("echo",), observed_by=("duplex",))
+def test_both_sides_send_large_volumes_at_once(grpcstream: Client) -> None:
+    points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
+    with grpcstream.route() as stream:
+
+        def write() -> None:
+            for point in points:
+                stream.send(f"!echo {point.name}", point.value)
+            stream.close_send()
+
+        def read() -> None:
+            verify.echoes(stream, points)
+            verify.eof(stream)
+
+        run_concurrently([read, write])
+
+
+# Who ends first ---------------------------------------------------------------------------------------------------
 
 
 @requirement("HALF-5", features=("finish",), observed_by=("route",))
@@ -79,28 +135,47 @@ def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Clien
     verify.unharmed(grpcstream, "after a Route that finished early")
 
 
-@requirement("HALF-8", features=("echo",), observed_by=("duplex",))
-def test_both_sides_send_large_volumes_at_once(grpcstream: Client) -> None:
-    points = [Point(f"{number} {KIB * 16}", number) for number in range(128)]
-    with grpcstream.route() as stream:
+@dataclass(frozen=True)
+class Ending:
+    """Who ends a Route, and how: the last request, whether this side half-closes, and the status."""
 
-        def write() -> None:
-            for point in points:
-                stream.send(f"!echo {point.name}", point.value)
-            stream.close_send()
-
-        def read() -> None:
-            verify.echoes(stream, points)
-            verify.eof(stream)
-
-        run_concurrently([read, write])
+    last: str
+    half_close: bool
+    status: Status
 
 
-@requirement("HALF-11", features=("repeat",), observed_by=("route",))
-def test_a_half_close_before_reading_loses_nothing(grpcstream: Client, grpcstream_quiet: float) -> None:
-    point = Point(f"!repeat 400 {KIB * 16}", 0)
-    with grpcstream.route() as stream:
-        stream.send(point)
-        stream.close_send()
-        verify.pause(grpcstream_quiet)
-        verify.responses(stream, STREAM_SERVICE.list_responses(point, 400), "6.4 MB of responses, read late")
+OK = Status(Code.OK)
+ABORTED = Status(Code.ABORTED, "by the server")
+ENDINGS = {
+    "the client half-closes": Ending("", True, OK),
+    "the server finishes first": Ending("!finish", False, OK),
+    "the server finishes after the half-close": Ending("!finish", True, OK),
+    "the server aborts first": Ending("!abort 0 by the server", False, ABORTED),
+    "the server aborts after the half-close": Ending("!abort 0 by the server", True, ABORTED),
+}
+
+
+@requirement("HALF-12", features=("repeat", "finish", "abort"), observed_by=("route",))
+@pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.__name__)
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_route_loses_nothing_at_its_end(
+    grpcstream_wire: WireClient,
+    ending: Ending,
+    window: Window,
+) -> None:
+    wrong, limits = list[str](), SizeLimits()
+    for size_name, size in SIZES.items():
+        point = Point(f"!repeat {COUNT} {'m' * size}", 5)
+        with with_window(grpcstream_wire, window) as client, client.open("Route", greeting=False) as stream:
+            stream.send(point)
+            if ending.last:
+                stream.send(ending.last, Code.ABORTED)
+            if ending.half_close:
+                stream.close_send()
+            window(stream)
+            expected, skip = STREAM_SERVICE.list_responses(point, COUNT), grpcstream_wire.greetings
+            found = list(describe_losses(stream, expected, ending.status, skip))
+            if not limits.refuse(size_name, stream):
+                wrong += [f"{size_name}: {one}" for one in found]
+    verify.no_findings(wrong, f"all {COUNT} responses and the server's {ending.status}", stream)
+    limits.warn()

@@ -6,12 +6,25 @@ from functools import partial
 
 import pytest
 
-from pytest_grpcstream import INITIAL_KEY, TRAILING_KEY, Client, Metadata, Stream, run_concurrently, verify
+from pytest_grpcstream import (
+    INITIAL_KEY,
+    TRAILING_KEY,
+    Client,
+    Code,
+    Deviation,
+    Metadata,
+    Stream,
+    run_concurrently,
+    verify,
+)
+from pytest_grpcstream.clients.wire import Headers, Rule, SettingCode, Shape, WireClient, WireStream
+from pytest_grpcstream.verify.violations import get_responses, no_violations
 
 requirement = pytest.mark.grpcstream_requirement
+
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
 
-# RFC 9113 section 8.2.1 forbids a space at either end of a value, so letters stand around the printable characters.
+# RFC 9113, section 8.2.1, forbids a space at either end of a value, so the printable characters are between letters.
 PRINTABLE = "a" + "".join(map(chr, range(0x20, 0x7F))) + "z"
 BINARY = {
     "one byte": b"\x00",
@@ -23,7 +36,7 @@ BINARY = {
 
 
 def exchanged(stream: Stream) -> Stream:
-    """The RPC after one plain exchange that ended with OK."""
+    """Send one request and the half-close, and return the RPC, which ended with OK."""
     stream.send("metadata", 1)
     stream.close_send()
     verify.status(stream)
@@ -83,6 +96,9 @@ def test_metadata_of_seven_thousand_bytes_is_accepted(grpcstream: Client) -> Non
     exchanged(grpcstream.open("List", metadata=[(f"x-part-{part}", "v" * 690) for part in range(10)])).close()
 
 
+# Initial and trailing ---------------------------------------------------------------------------------------------
+
+
 @requirement("META-17", features=("metadata",))
 @every_method
 def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method: str) -> None:
@@ -106,6 +122,21 @@ def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client) -> None
         verify.eof(stream)
 
 
+@requirement("META-16", features=("abort", "metadata"))
+@every_method
+def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: str) -> None:
+    with grpcstream.open(method, metadata=[(INITIAL_KEY, "kept")]) as stream:
+        stream.send("!abort 0 at once", Code.ABORTED)
+        if method == "List":
+            stream.close_send()
+        verify.status(stream, Code.ABORTED)
+        # A trailers-only response has one block of headers, which a client shows as trailing metadata.
+        both = Metadata([*stream.initial_metadata, *(stream.trailing_metadata or ())])
+        verify.metadata(
+            stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"]
+        )
+
+
 @requirement("META-18", features=("metadata",))
 def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
     def call(number: int) -> None:
@@ -119,3 +150,125 @@ def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
     run_concurrently([partial(call, number) for number in range(24)])
     for number in range(12):
         call(number)
+
+
+# Unusual values and header blocks ---------------------------------------------------------------------------------
+
+
+def called(client: WireClient, headers: Headers, shape: Shape | None = None) -> WireStream:
+    """A Record of one request with these headers, read to its end."""
+    stream = client.open("Record", headers=headers, shape=shape or Shape())
+    stream.send_last("metadata", 1)
+    stream.end()
+    return stream
+
+
+def with_field(client: WireClient, name: str | bytes, value: str | bytes) -> Headers:
+    """The usual request headers of a Record and one more field, exactly as given."""
+    return client.request_headers("Record").added(name, value)
+
+
+@requirement("META-3", observed_by=("record",))
+@pytest.mark.parametrize("value", ["q6urqw", "q6urqw=="], ids=["without padding", "with padding"])
+def test_base64_is_read_with_and_without_padding(grpcstream_wire: WireClient, value: str) -> None:
+    stream = called(grpcstream_wire, with_field(grpcstream_wire, TRAILING_KEY, value))
+    verify.status(stream)
+    if grpcstream_wire.has("metadata"):
+        verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\xab\xab\xab"])
+
+
+@requirement("META-4", observed_by=("record",))
+def test_joined_binary_values_are_accepted(grpcstream_wire: WireClient) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-joined-bin", "q6ur,q6ur")))
+
+
+@requirement("META-5")
+@pytest.mark.parametrize("value", ["!!!!", "q"])
+def test_invalid_base64_does_no_harm(grpcstream_wire: WireClient, value: str) -> None:
+    called(grpcstream_wire, with_field(grpcstream_wire, "x-broken-bin", value))
+    verify.serves(grpcstream_wire.fresh(), "after a -bin value that is not base64")
+
+
+@requirement("META-5", observed_by=("record",))
+def test_invalid_base64_does_not_spoil_later_values(grpcstream_wire: WireClient) -> None:
+    # HPACK refers to the key of the good value by its index in the table, where the bad value put it.
+    for value, told in (("!!!!", "any"), ("q6ur", "a good one"), ("q6urqw", "another good one")):
+        stream = called(grpcstream_wire, with_field(grpcstream_wire, "x-spoiled-bin", value))
+        good = told == "any" or (stream.status is not None and stream.status.ok)
+        verify.fail_unless(good, f"OK for {told}, after a value that was not base64", str(stream.ended), stream)
+
+
+@requirement("META-7", observed_by=("record",))
+@pytest.mark.parametrize("value", [b"caf\xe9", b"a\tb"], ids=["0xe9", "tab"])
+def test_non_ascii_values_are_not_an_error(grpcstream_wire: WireClient, value: bytes) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-unusual", value)))
+    verify.serves(grpcstream_wire, "after a header value that is not ASCII")
+
+
+@requirement("META-10", observed_by=("record",))
+def test_empty_values_are_tolerated(grpcstream_wire: WireClient) -> None:
+    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-empty", "")))
+
+
+@requirement("META-13", observed_by=("record",))
+def test_an_upper_case_name_is_malformed(grpcstream_wire: WireClient) -> None:
+    stream = called(grpcstream_wire, with_field(grpcstream_wire, b"X-Upper", b"v"))
+    verify.serves(grpcstream_wire.fresh(), "after an upper-case header name")
+    if stream.status is not None and stream.status.ok:
+        raise Deviation("the request refused as malformed", "OK", stream)
+
+
+@requirement("META-12", observed_by=("record",))
+@pytest.mark.parametrize("split", [(20,), (40, 40, 10_000)], ids=["two", "three"])
+def test_headers_may_be_split_into_several_frames(grpcstream_wire: WireClient, split: tuple[int, ...]) -> None:
+    headers = grpcstream_wire.request_headers("Record")
+    shape = Shape(split=(split[0], 1 << 14) if len(split) == 1 else split)
+    verify.status(called(grpcstream_wire, headers, shape))
+
+
+@requirement("META-19", observed_by=("list",))
+def test_headers_without_a_dynamic_table_are_understood(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.fresh(settings={SettingCode.HEADER_TABLE_SIZE: 0}) as client:
+        for _ in range(3):
+            verify.serves(client, "with SETTINGS_HEADER_TABLE_SIZE 0")
+        found = client.connection.violations
+        verify.no_findings(map(str, found), "responses that decode without a dynamic table")
+
+
+@requirement("META-19", features=("metadata",))
+def test_headers_that_were_indexed_before_are_understood(grpcstream_wire: WireClient) -> None:
+    for number in (1, 2, 2, 3, 1):
+        value = f"indexed {number}"
+        stream = called(grpcstream_wire, with_field(grpcstream_wire, INITIAL_KEY, value))
+        verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
+
+
+@requirement("META-20", features=("abort",))
+def test_a_small_header_list_limit_does_not_end_the_connection(grpcstream_wire: WireClient) -> None:
+    with grpcstream_wire.fresh(settings={SettingCode.MAX_HEADER_LIST_SIZE: 400}) as client:
+        with client.open("List") as stream:
+            stream.send_last(f"!abort 0 {'long ' * 400}", Code.NOT_FOUND)
+            status = stream.end()
+            verify.fail_unless(not status.ok, "an error", str(status), stream)
+        verify.unharmed(client, "after trailers beyond SETTINGS_MAX_HEADER_LIST_SIZE")
+
+
+# Fields of responses ----------------------------------------------------------------------------------------------
+
+
+@requirement("META-14")
+def test_field_names_and_values_are_legal(grpcstream_wire: WireClient) -> None:
+    responses = get_responses(grpcstream_wire)
+    no_violations(grpcstream_wire, responses, Rule.FIELD_NAME, Rule.FIELD_VALUE)
+
+
+@requirement("META-15")
+def test_responses_have_no_connection_specific_fields(grpcstream_wire: WireClient) -> None:
+    responses = get_responses(grpcstream_wire)
+    no_violations(grpcstream_wire, responses, Rule.CONNECTION_FIELD)
+
+
+@requirement("META-21")
+def test_binary_metadata_is_base64(grpcstream_wire: WireClient) -> None:
+    responses = get_responses(grpcstream_wire)
+    no_violations(grpcstream_wire, responses, Rule.BINARY_METADATA)

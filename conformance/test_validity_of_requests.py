@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import STREAM_SERVICE, Client, Code, Connect, Deviation, Observe, Point, verify
-from pytest_grpcstream.clients.wire import Headers, WireClient, WireStream, framed
+from pytest_grpcstream.clients.wire import Headers, Origin, Rule, WireClient, WireStream, framed
 from pytest_grpcstream.verify.payloads import bytes_field, fixed_field, varint_field
+from pytest_grpcstream.verify.violations import get_responses, no_violations
 from pytest_grpcstream.verify.wire import (
     Outcome,
     await_outcome,
@@ -304,3 +305,27 @@ def test_unusual_encodings_are_understood(grpcstream: Client, encoded: bytes) ->
         stream.send_bytes(encoded)
         stream.close_send()
         verify.list_answer(stream, Point("name", 5))
+
+
+# Responses ---------------------------------------------------------------------------------------------------------
+
+
+@requirement("WIRE-19")
+def test_response_messages_are_framed_as_their_prefixes_say(grpcstream_wire: WireClient) -> None:
+    responses = get_responses(grpcstream_wire)
+    no_violations(
+        grpcstream_wire,
+        responses,
+        Rule.TRUNCATED_MESSAGE,
+        Rule.COMPRESSED_FLAG,
+        Rule.COMPRESSED_WITHOUT_ENCODING,
+        Rule.BAD_COMPRESSION,
+        Rule.CONTENT_LENGTH,
+    )
+    for stream in responses:
+        verify.fail_unless(
+            stream.ended is None or stream.ended.origin is not Origin.CLIENT_REFUSED,
+            "messages that can be read",
+            str(stream.ended),
+            stream,
+        )

@@ -22,9 +22,12 @@ from pytest_grpcstream.verify.exchanges import (
 )
 from pytest_grpcstream.verify.handlers import (
     await_cancellation,
+    endless_sleep,
+    new_token,
     pause,
     query_cancelled,
     retry_with_longer_pauses,
+    watch,
 )
 from pytest_grpcstream.verify.streams import (
     answer,
@@ -57,10 +60,12 @@ __all__ = [
     "consecutive",
     "counted_answer",
     "echoes",
+    "endless_sleep",
     "eof",
     "fail_unless",
     "list_answer",
     "metadata",
+    "new_token",
     "no_findings",
     "ok",
     "only_answer",
@@ -75,4 +80,5 @@ __all__ = [
     "silence",
     "status",
     "unharmed",
+    "watch",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,7 @@ from pytest_grpcstream.clients.client import Client
 from pytest_grpcstream.clients.stream import Stream
 from pytest_grpcstream.errors import Failure
 from pytest_grpcstream.values import Point
-from pytest_grpcstream.verify.streams import fail_unless, ok, same
+from pytest_grpcstream.verify.streams import answer, fail_unless, ok, same
 
 _PAUSES: Final = (1, 4, 12)
 """The pauses of `retry_with_longer_pauses`, as multiples of the first."""
@@ -19,17 +20,17 @@ _POLL: Final = 0.02
 
 
 def pause(seconds: float) -> None:
-    """Let a quiet time pass in which the server may do what it must not."""
+    """Wait, so that the server has the time to do something."""
     time.sleep(seconds)
 
 
 def retry_with_longer_pauses(attempt: Callable[[float], None], quiet: float) -> None:
-    """Try again with longer pauses what a server that is only slow would fail.
+    """Retry with longer pauses an attempt that a slow server would fail.
 
-    Nothing shows when a Record has read a request, so the client can but wait before it goes on.
+    A client cannot see when a Record has read a request, so it can only wait before it goes on.
 
     Arguments:
-        attempt: is given the seconds to wait.
+        attempt: takes the seconds to wait.
         quiet: seconds of the first pause.
     """
     for factor in _PAUSES:
@@ -42,8 +43,26 @@ def retry_with_longer_pauses(attempt: Callable[[float], None], quiet: float) -> 
             return
 
 
+def new_token() -> str:
+    """A token for `!watch` that marks no other RPC."""
+    return uuid.uuid4().hex
+
+
+def endless_sleep(client: Client) -> str:
+    """A `!sleep` that outlasts every time limit of a test."""
+    return f"!sleep {int(client.timeout * 4000)}"
+
+
+def watch(stream: Stream) -> str:
+    """Mark an open Route with `!watch`, and return the token once its handler has read the mark."""
+    token = new_token()
+    stream.send(f"!watch {token}")
+    answer(stream)
+    return token
+
+
 def query_cancelled(client: Client, token: str) -> bool:
-    """Ask the server whether an RPC marked with the token was seen to end by its client's going away."""
+    """Ask the server whether the handler of the RPC with this token saw its client go away (`!cancelled`)."""
     name = f"!cancelled {token}"
     with client.list(name) as stream:
         points = stream.collect()
@@ -55,10 +74,10 @@ def query_cancelled(client: Client, token: str) -> bool:
 
 
 def await_cancellation(client: Client, token: str, stream: Stream, what: str) -> None:
-    """The server sees within the time limit that the marked RPC ended by its client's going away.
+    """The handler of the RPC with this token sees within the time limit that its client went away.
 
     Arguments:
-        stream: the marked RPC, for the report.
+        stream: that RPC, for the report.
         what: what its client did: "the client's cancel".
     """
     due = time.monotonic() + client.timeout

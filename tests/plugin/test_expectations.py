@@ -24,7 +24,7 @@ def expecting(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> Expectin
     def start(text: str, *options: str, target: str = "plugin.servicers:ListSkipsOne") -> pytest.RunResult:
         (pytester.path / "expect.toml").write_text(text, encoding="utf-8")
         listed = (*OPTIONS, "--grpcstream-expect=expect.toml", "--junitxml=report.xml", "-rA", *options)
-        return judge(serve(target), "ordering", options=listed)
+        return judge(serve(target), "message_order", options=listed)
 
     return start
 
@@ -117,7 +117,7 @@ def test_a_part_of_the_suite_does_not_complain_about_the_rest(
 ) -> None:
     """Entries about tests that were not selected are left alone."""
     (pytester.path / "expect.toml").write_text(entry("ORD-1") + entry("HALF-1"), encoding="utf-8")
-    result = judge(reference, "pairing", options=("--grpcstream-expect=expect.toml",))
+    result = judge(reference, "record_pairing", options=("--grpcstream-expect=expect.toml",))
     assert result.ret == pytest.ExitCode.OK
 
 
@@ -151,7 +151,7 @@ def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester
     (pytester.path / "expect.toml").write_text(racy, encoding="utf-8")
     target = serve("plugin.servicers:EverySecondRecord")
     options = (*OPTIONS, "--grpcstream-expect=expect.toml")
-    outcomes = [judge(target, f"pairing::{name}", options=options) for _ in range(2)]
+    outcomes = [judge(target, f"record_pairing::{name}", options=options) for _ in range(2)]
     assert [result.ret for result in outcomes] == [pytest.ExitCode.OK, pytest.ExitCode.OK]
     assert sorted(str(result.parseoutcomes()) for result in outcomes) == ["{'passed': 1}", "{'xfailed': 1}"]
 
@@ -159,7 +159,7 @@ def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester
 @either_way
 def test_one_entry_may_speak_of_all_tests_that_begin_so(expecting: Expecting, workers: Sequence[str]) -> None:
     """Those that fail for its reason are expected, those that pass are no matter."""
-    result = expecting(entry("test_ordering.py::test_*", **RACE), *workers)
+    result = expecting(entry("test_message_order.py::test_*", **RACE), *workers)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert result.parseoutcomes()["passed"] > 0
     result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, except * expected failure(s)"])
@@ -173,7 +173,7 @@ def test_an_entry_that_speaks_of_all_tests_holds_for_its_reason_only(
     result = expecting(entry("*", "no such reason", **RACE), *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*ORD-1 changed: failed for an unexpected reason: [*] (entry 1 *"])
-    result = expecting(entry("test_pairing.py::*", **RACE), *workers)
+    result = expecting(entry("test_record_pairing.py::*", **RACE), *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*verdict: NOT conformant: failed: *ORD-1*"])
 
@@ -204,7 +204,7 @@ def test_where_an_id_with_a_star_may_begin(name: str, named: bool, tmp_path: Pat
 
 def test_a_list_that_is_not_there_is_a_usage_error(judge: Judge, reference: str) -> None:
     """It is not taken for an empty one."""
-    result = judge(reference, "ordering", options=("--grpcstream-expect=missing.toml",))
+    result = judge(reference, "message_order", options=("--grpcstream-expect=missing.toml",))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*Invalid expect 'missing.toml' from the option --grpcstream-expect; *"])
 
@@ -253,7 +253,7 @@ def test_a_list_is_written_from_a_full_run(
 def test_no_list_is_written_from_a_part_of_the_suite(judge: Judge, reference: str, pytester: pytest.Pytester) -> None:
     """It would say that everything else passes."""
     (pytester.path / "written.toml").write_text("# mine\n", encoding="utf-8")
-    result = judge(reference, "pairing", options=(WRITE,))
+    result = judge(reference, "record_pairing", options=(WRITE,))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["grpcstream: written.toml was not written: that needs the whole suite, *"])
     assert (pytester.path / "written.toml").read_text(encoding="utf-8") == "# mine\n"

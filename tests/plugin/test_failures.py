@@ -12,7 +12,7 @@ import pytest
 from plugin.conftest import TESTS, Judge, Run, Serve
 
 NONE = "--grpcstream-features=none"
-ORDER = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
+ORDER = "message_order::test_list_responses_arrive_in_the_order_they_were_written"
 
 
 def repeat_commands(result: pytest.RunResult) -> list[str]:
@@ -96,7 +96,7 @@ def test_the_command_repeats_a_test_of_a_program(judge: Judge, run: Run) -> None
 
 def test_what_could_not_be_observed_says_so(judge: Judge, serve: Serve) -> None:
     """A requirement whose observation needs what the target cannot do is open, red, and short."""
-    result = judge(serve("plugin.servicers:ListSkipsOne"), "ordering::test_list_returns_the_name_as_it_was_sent")
+    result = judge(serve("plugin.servicers:ListSkipsOne"), "message_order::test_list_returns_the_name_as_it_was_sent")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     told = [line for line in result.outlines if line.startswith("ORD-6 ")]
     assert len(told) == result.parseoutcomes()["failed"]
@@ -203,7 +203,7 @@ def test_a_target_that_dies_of_the_first_questions_is_judged(judge: Judge, clien
     result = judge(
         "plugin.servicers:ExitsOnList",
         f"{ORDER}[{client}-0]",
-        "pairing::test_record_is_answered_exactly_once",
+        "record_pairing::test_record_is_answered_exactly_once",
         options=(f"--grpcstream-client={client}",),
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -225,7 +225,7 @@ def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serv
     result = judge(
         serve(f"exec:{server} --port {{port}}"),
         "cancellation::test_a_cancel_after_a_response_does_no_harm",
-        "pairing::test_record_is_answered_exactly_once",
+        "record_pairing::test_record_is_answered_exactly_once",
         options=(f"--grpcstream-client={client}", "--grpcstream-features=repeat", "--grpcstream-timeout=1"),
     )
     assert result.ret == pytest.ExitCode.OK
@@ -236,7 +236,7 @@ def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serv
 
 def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge, serve: Serve) -> None:
     """Whether a hop reset the stream or the server thought that it was done is the first thing to know."""
-    test = "ordering::test_list_repeats_as_often_as_it_was_asked_to[library-1000]"
+    test = "message_order::test_list_repeats_as_often_as_it_was_asked_to[library-1000]"
     result = judge(serve("plugin.servicers:ListBreaksOff"), test, options=("--grpcstream-features=repeat",))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     end = "the RPC ended with UNAVAILABLE 'the hop is gone'"
@@ -253,7 +253,7 @@ def test_a_server_that_takes_no_call_at_all_is_red(judge: Judge, serve: Serve, t
     )
     target = serve(f"exec:{shlex.join([sys.executable, str(program)])} --port {{port}}")
     options = ("--grpcstream-client=wire", "--grpcstream-timeout=0.3")
-    result = judge(target, "pairing", options=options)
+    result = judge(target, "record_pairing", options=options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [

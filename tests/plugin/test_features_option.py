@@ -6,7 +6,7 @@ import pytest
 
 from plugin.conftest import Judge
 
-MODULES = ("end_of_stream", "pairing")
+MODULES = ("end_of_stream", "record_pairing")
 """Modules with tests of the core and tests that need optional features."""
 
 
@@ -59,7 +59,7 @@ def test_a_declared_feature_that_is_missing_fails(judge: Judge, core: str) -> No
 def test_features_that_are_not_declared_are_not_asked_for(judge: Judge, reference: str, core: str) -> None:
     """A list says what there is: the rest is not applicable, also to a target that has it."""
     for target, code in ((reference, pytest.ExitCode.OK), (core, pytest.ExitCode.TESTS_FAILED)):
-        result = judge(target, "pairing", options=("--grpcstream-features=echo",))
+        result = judge(target, "record_pairing", options=("--grpcstream-features=echo",))
         assert result.ret == code
         assert features_line(result) == (
             "features declared: echo; without: abort, finish, repeat, sleep, watch, metadata"

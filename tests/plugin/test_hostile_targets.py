@@ -24,7 +24,7 @@ def harmless(result: pytest.RunResult) -> None:
 @pytest.mark.parametrize("options", [(), ("-n1",), ("-v", "--color=no", "-rA")], ids=["plain", "xdist", "verbose"])
 def test_a_status_message_is_escaped(judge: Judge, serve: Serve, options: tuple[str, ...]) -> None:
     """In the report, the timeline, the summary and the names of tests."""
-    name = "pairing::test_record_is_answered_exactly_once[library-1]"
+    name = "record_pairing::test_record_is_answered_exactly_once[library-1]"
     result = judge(serve("plugin.servicers:HostileStatus"), name, options=("--grpcstream-features=none", *options))
     assert result.parseoutcomes() == {"failed": 1}
     harmless(result)
@@ -32,7 +32,7 @@ def test_a_status_message_is_escaped(judge: Judge, serve: Serve, options: tuple[
 
 def test_a_response_is_escaped(judge: Judge, serve: Serve) -> None:
     """Its name is quoted, in the report and in the timeline."""
-    name = "ordering::test_list_responses_arrive_in_the_order_they_were_written[library-0]"
+    name = "message_order::test_list_responses_arrive_in_the_order_they_were_written[library-0]"
     result = judge(serve("plugin.servicers:HostileNames"), name)
     assert result.parseoutcomes() == {"failed": 1}
     harmless(result)
@@ -50,7 +50,7 @@ def test_a_warning_is_escaped(judge: Judge, serve: Serve) -> None:
 
 def test_the_junit_report_is_well_formed(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
     """A report in XML can be read, and has the text escaped in it."""
-    name = "pairing::test_record_is_answered_exactly_once[library-1]"
+    name = "record_pairing::test_record_is_answered_exactly_once[library-1]"
     options = ("--grpcstream-features=none", "--junitxml=report.xml")
     judge(serve("plugin.servicers:HostileStatus"), name, options=options)
     [failure] = ElementTree.parse(pytester.path / "report.xml").iter("failure")
@@ -61,7 +61,7 @@ def test_the_junit_report_is_well_formed(judge: Judge, serve: Serve, pytester: p
 def test_the_output_of_a_program_is_escaped(judge: Judge) -> None:
     """What a program printed before it did not start is shown in lines of its own, and does nothing else."""
     source = "from plugin.servicers import HOSTILE; print(HOSTILE); raise SystemExit(3)"
-    result = judge(f"exec:{sys.executable} -c '{source}' {{port}}", "pairing")
+    result = judge(f"exec:{sys.executable} -c '{source}' {{port}}", "record_pairing")
     assert result.ret == 6
     text = result.stdout.str()
     assert not HOSTILE_CHARACTERS & set(text)

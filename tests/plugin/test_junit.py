@@ -34,7 +34,7 @@ def test_a_failure_is_told_by_its_first_line(judge: Judge, serve: Serve, pyteste
     """The verdict comes first, so that a list of failures can be read."""
     judge(
         serve("plugin.servicers:ListSkipsOne"),
-        "ordering::test_list_responses_arrive_in_the_order_they_were_written",
+        "message_order::test_list_responses_arrive_in_the_order_they_were_written",
         options=("--grpcstream-features=none", "--junitxml=report.xml"),
     )
     found = cases(pytester.path / "report.xml")

@@ -51,13 +51,13 @@ def missing(result: pytest.RunResult, *messages: str) -> None:
 def test_a_port_where_nothing_listens(judge: Judge) -> None:
     """Somebody forgot to start the server."""
     address = closed_port()
-    missing(judge(address, "pairing", options=OPTIONS), f"nothing answers at {address}: Connection refused")
+    missing(judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: Connection refused")
 
 
 def test_a_unix_socket_that_is_not_there(judge: Judge, tmp_path: Path) -> None:
     """Or started it at another place."""
     address = f"unix:{tmp_path}/socket"
-    missing(judge(address, "pairing", options=OPTIONS), f"nothing answers at {address}: No such file or directory")
+    missing(judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: No such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_unix_socket_that_is_not_there(judge: Judge, tmp_path: Path) -> None:
 def test_a_port_that_speaks_something_else(judge: Judge, given: Given, name: str, message: str) -> None:
     """It is another server, or it is reached in another way."""
     address = given(name)
-    missing(judge(address, "pairing", options=OPTIONS), f"{address} {message}")
+    missing(judge(address, "record_pairing", options=OPTIONS), f"{address} {message}")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_servicer_that_cannot_be_served(judge: Judge, pytester: pytest.Pyteste
         broken="def factory(): raise ConnectionError('no database')",
         unimportable="raise RuntimeError('no configuration')",
     )
-    result = judge(target, "pairing", options=OPTIONS[:1])
+    result = judge(target, "record_pairing", options=OPTIONS[:1])
     missing(result, f"target {target} could not be served: {message}")
 
 
@@ -102,13 +102,13 @@ def test_a_servicer_that_cannot_be_served(judge: Judge, pytester: pytest.Pyteste
 )
 def test_a_command_that_does_not_serve(judge: Judge, options: tuple[str, ...], message: str) -> None:
     """What it printed is in the message."""
-    result = judge(command(*options), "pairing", options=OPTIONS)
+    result = judge(command(*options), "record_pairing", options=OPTIONS)
     missing(result, message, "--- its output ---", "and this on standard error")
 
 
 def test_a_command_that_is_not_there(judge: Judge) -> None:
     """It is named as it was given."""
-    result = judge("exec:./no-such-server {port}", "pairing", options=OPTIONS)
+    result = judge("exec:./no-such-server {port}", "record_pairing", options=OPTIONS)
     missing(result, "cannot start './no-such-server': No such file or directory")
 
 
@@ -124,7 +124,7 @@ def test_a_bare_run_without_its_target_takes_seconds(run: Run) -> None:
 def test_workers_without_their_target_end_early(judge: Judge, kind: str) -> None:
     """Under pytest-xdist each worker says it for its first test, and the run fails without an internal error."""
     target = closed_port() if kind == "address" else "plugin.servicers:Missing"
-    result = judge(target, "pairing", "end_of_stream", "half_close", options=(*OPTIONS, "-n2"))
+    result = judge(target, "record_pairing", "end_of_stream", "half_close", options=(*OPTIONS, "-n2"))
     text = result.stdout.str() + result.stderr.str()
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.INTERRUPTED or result.ret == pytest.ExitCode.TESTS_FAILED, text

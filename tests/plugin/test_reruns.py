@@ -11,7 +11,7 @@ from plugin.results import cases
 
 either_way = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
 WITHOUT = "--grpcstream-features=none"
-ONCE = "pairing::test_record_is_answered_exactly_once"
+ONCE = "record_pairing::test_record_is_answered_exactly_once"
 
 
 @either_way
@@ -36,10 +36,10 @@ def test_what_fails_only_now_and_then_is_flaky(
 def test_what_always_comes_to_one_verdict_is_not_flaky(judge: Judge, reference: str, serve: Serve) -> None:
     """Its report is as if it had run once."""
     options = (WITHOUT, "--grpcstream-repeat=3")
-    assert judge(reference, "pairing", options=options).ret == pytest.ExitCode.OK
+    assert judge(reference, "record_pairing", options=options).ret == pytest.ExitCode.OK
     result = judge(
         serve("plugin.servicers:ListSkipsOne"),
-        "ordering::test_list_responses_arrive_in_the_order_they_were_written",
+        "message_order::test_list_responses_arrive_in_the_order_they_were_written",
         options=options,
     )
     assert result.parseoutcomes()["failed"] == 3
@@ -97,7 +97,7 @@ def test_the_hop_that_did_it_is_named(
 ) -> None:
     """A test that fails through the target and passes behind it is told with both verdicts."""
     options = (WITHOUT, f"--grpcstream-direct={reference}", "--junitxml=report.xml", *workers)
-    result = judge(serve("plugin.servicers:SeveralFaults"), "ordering", "survival", options=options)
+    result = judge(serve("plugin.servicers:SeveralFaults"), "message_order", "survival", options=options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
@@ -111,7 +111,7 @@ def test_the_hop_that_did_it_is_named(
 def test_what_is_the_same_on_both_is_not_held_against_the_hop(judge: Judge, serve: Serve) -> None:
     """It is counted, and a warning that is the same is not told again; a failure fails the run still."""
     behind = serve("plugin.servicers:SeveralFaults")
-    result = judge(behind, "ordering", "survival", options=(WITHOUT, f"--grpcstream-direct={behind}"))
+    result = judge(behind, "message_order", "survival", options=(WITHOUT, f"--grpcstream-direct={behind}"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.no_fnmatch_line("differs *")
     result.stdout.no_fnmatch_line("warning ROBUST-4*")
@@ -120,7 +120,7 @@ def test_what_is_the_same_on_both_is_not_held_against_the_hop(judge: Judge, serv
 
 def test_a_target_behind_that_is_missing_ends_the_run(judge: Judge, reference: str) -> None:
     """It is one message, as for the target itself."""
-    result = judge(reference, "pairing", options=(WITHOUT, "--grpcstream-direct=127.0.0.1:1"))
+    result = judge(reference, "record_pairing", options=(WITHOUT, "--grpcstream-direct=127.0.0.1:1"))
     assert result.ret == 6
     result.stdout.fnmatch_lines(["*127.0.0.1:1*"])
 

@@ -20,13 +20,13 @@ def summary(result: pytest.RunResult) -> list[str]:
 
 def test_a_run_begins_with_its_target(run: Run, core: str) -> None:
     """Where it was named comes before the collection, what it is like before the first test."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing")
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing")
     result.stdout.fnmatch_lines(
         [
             f"grpcstream: target {core} (from the option --grpcstream-target)",
             "collected *",
             f"grpcstream: already running at {core}; features found: none; without: abort, finish, repeat, *",
-            "pytest_grpcstream/conformance/test_pairing.py *",
+            "pytest_grpcstream/conformance/test_record_pairing.py *",
         ]
     )
 
@@ -40,7 +40,7 @@ def test_a_quiet_run_still_ends_with_its_verdict(judge: Judge, core: str) -> Non
 def test_a_run_ends_with_a_table_what_was_checked_and_a_verdict(judge: Judge, serve: Serve) -> None:
     """Each area has its counts; what was not checked has its reason; the verdict names what is wrong."""
     result = judge(
-        serve("plugin.servicers:RouteMute"), "half_close", "pairing", options=(NONE, "--grpcstream-timeout=0.2")
+        serve("plugin.servicers:RouteMute"), "half_close", "record_pairing", options=(NONE, "--grpcstream-timeout=0.2")
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     lines = summary(result)
@@ -69,7 +69,7 @@ def test_where_the_clients_disagree_it_is_told(judge: Judge, serve: Serve) -> No
     """A server that fails one client only has a problem of another kind."""
     result = judge(
         serve("plugin.servicers:WrongForGrpcio"),
-        "ordering::test_list_responses_arrive_in_the_order_they_were_written",
+        "message_order::test_list_responses_arrive_in_the_order_they_were_written",
         options=(NONE, "--grpcstream-client=both"),
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -32,7 +32,7 @@ def untouched() -> Iterator[str]:
 
 def test_a_bare_run_runs_the_suite(run: Run, core: str) -> None:
     """In an empty folder there is nothing else to run; options such as -k choose from the suite."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing or test_end")
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing or test_end")
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert outcomes["passed"] > 5

@@ -44,7 +44,7 @@ def test_the_suite_waits_no_longer_either(judge: Judge, serve: Serve) -> None:
 def test_where_nothing_works_the_suite_waits_less(judge: Judge, serve: Serve) -> None:
     """The time limit is for servers that may answer yet: one that was mute at the beginning is waited for no longer."""
     address = serve("plugin.servicers:Mute")
-    result = judge(address, "pairing", options=("--grpcstream-features=none", "--grpcstream-timeout=1.5"))
+    result = judge(address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-timeout=1.5"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["grpcstream: *; all baseline calls fail; timeouts capped at 1 s", "* within 1 s"])
     result.stdout.no_fnmatch_line("* within 1.5 s")
@@ -139,7 +139,7 @@ def test_quiet_is_what_tests_wait_in_silence(run: Run, pytester: pytest.Pytester
 
 def test_silence_is_as_long_as_it_was_set(judge: Judge, reference: str) -> None:
     """A requirement that is observed by silence takes that long."""
-    name = "pairing::test_record_is_not_answered_before_the_half_close"
+    name = "record_pairing::test_record_is_not_answered_before_the_half_close"
     for quiet, least, most in (("0.01", 0.0, 0.9), ("1", 1.0, 5.0)):
         options = ("--grpcstream-features=none", f"--grpcstream-quiet={quiet}", "--durations=1", "-vv")
         result = judge(reference, name, options=options)
@@ -151,7 +151,7 @@ def test_a_target_takes_no_longer_to_start_than_the_startup_timeout(judge: Judge
     """A program that never listens is given up then."""
     began = time.monotonic()
     target = command("--never-listen")
-    result = judge(target, "pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
+    result = judge(target, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
     assert time.monotonic() - began < 20
     assert result.ret == 6
     result.stdout.fnmatch_lines(["*did not listen on 127.0.0.1:* within 0.5 s*"])
@@ -160,6 +160,6 @@ def test_a_target_takes_no_longer_to_start_than_the_startup_timeout(judge: Judge
 def test_a_mute_address_is_given_up_then_too(judge: Judge) -> None:
     """What accepts connections and says nothing is no target."""
     with bytes_server(b"") as address:
-        result = judge(address, "pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
+        result = judge(address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
     assert result.ret == 6
     result.stdout.fnmatch_lines([f"*{address} accepts connections but answered * with nothing within 0.5 s*"])

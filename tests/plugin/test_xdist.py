@@ -12,7 +12,7 @@ from plugin.test_summary import summary
 def test_workers_come_to_the_same_verdicts(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
     """Passed, failed, warned, inconclusive and not applicable, test by test, and in the summary."""
     address = serve("plugin.servicers:SeveralFaults")
-    modules = ("ordering", "survival", "end_of_stream")
+    modules = ("message_order", "survival", "end_of_stream")
     options = ("--grpcstream-features=none", "--junitxml=report.xml")
     alone = judge(address, *modules, options=options)
     verdicts = {name: case.verdict for name, case in cases(pytester.path / "report.xml").items()}

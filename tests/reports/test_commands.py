@@ -35,9 +35,9 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def test_reports_of_runs_become_a_matrix(report: Report, serve: Serve, core: str, tmp_path: Path) -> None:
     """A row for each requirement that not all of them passed, in the order of the registry; a column for each."""
-    good = put(tmp_path / "good.json", report(core, "pairing", "ordering").report)
+    good = put(tmp_path / "good.json", report(core, "record_pairing", "message_order").report)
     failing = serve("reports.servicers:RecordFails")
-    modules = ("pairing", "survival_of_messages", "validity_of_requests::test_unknown_fields_are_ignored")
+    modules = ("record_pairing", "survival_of_messages", "validity_of_requests::test_unknown_fields_are_ignored")
     bad = put(tmp_path / "bad.json", report(failing, *modules).report)
     done = command("merge", good, bad, "--name=the good one")
     assert (done.returncode, done.stderr) == (0, "")
@@ -132,13 +132,13 @@ def test_there_are_no_more_names_than_reports(tmp_path: Path) -> None:
 
 def test_what_got_worse_between_two_runs_is_told(report: Report, serve: Serve, core: str, tmp_path: Path) -> None:
     """By requirement and by test; the exit code is that of a gate. The other way round it is no regression."""
-    old = put(tmp_path / "old.json", report(core, "pairing").report)
-    new = put(tmp_path / "new.json", report(serve("reports.servicers:RecordFails"), "pairing").report)
+    old = put(tmp_path / "old.json", report(core, "record_pairing").report)
+    new = put(tmp_path / "new.json", report(serve("reports.servicers:RecordFails"), "record_pairing").report)
     done = command("diff", old, new)
     assert (done.returncode, done.stderr) == (1, "")
     assert f"old: {core}: conformant (" in done.stdout
     assert "  PAIR-1 (error): passed -> failed\n" in done.stdout
-    test = "test_pairing.py::test_record_is_answered_exactly_once[wire-1] (error): passed -> failed: expected "
+    test = "test_record_pairing.py::test_record_is_answered_exactly_once[wire-1] (error): passed -> failed: expected "
     assert test in done.stdout
     assert "better: " not in done.stdout
     back = command("diff", new, old)

@@ -21,7 +21,7 @@ from pytest_grpcstream.wire.frames import PREFACE
 from reports.conftest import EITHER_WAY, Report
 from reports.reading import conversations, events, load
 
-LIST = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
+LIST = "message_order::test_list_responses_arrive_in_the_order_they_were_written"
 
 
 def frames(content: bytes) -> list[Frame]:

@@ -12,8 +12,8 @@ from pytest_grpcstream.plugin.evidence import SECRET
 from reports.conftest import EITHER_WAY, Report, Reported
 from reports.servicers import MARKUP
 
-ONCE = "pairing::test_record_is_answered_exactly_once"
-LIST = "ordering::test_list_responses_arrive_in_the_order_they_were_written"
+ONCE = "record_pairing::test_record_is_answered_exactly_once"
+LIST = "message_order::test_list_responses_arrive_in_the_order_they_were_written"
 NO_POINT = "survival_of_messages::test_a_request_without_pt_does_not_crash_the_server"
 TEXTS = ("report.json", "summary.md", "badge.json", "timelines/")
 SECRET_TEXT = "Bearer 0123456789abcdefghijklmnopqrstuvwxyz"

@@ -22,7 +22,7 @@ def test_the_page_tells_what_failed_and_what_was_checked(
     report: Report, serve: Serve, workers: tuple[str, ...]
 ) -> None:
     """Table by area, failures with what was expected and seen, warnings, coverage, and where the evidence is."""
-    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival_of_messages", options=workers)
+    found = report(serve("plugin.servicers:SeveralFaults"), "message_order", "survival_of_messages", options=workers)
     page = found.texts()["summary.md"].splitlines()
     assert page[0] == "## gRPC streams: NOT conformant"
     assert page[2] == found.report["verdict"]["text"]

@@ -22,7 +22,7 @@ from reports.conftest import EITHER_WAY, Report
 from reports.reading import load
 from targets.witness import PYTEST, until
 
-ONCE = "pairing::test_record_is_answered_exactly_once"
+ONCE = "record_pairing::test_record_is_answered_exactly_once"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reports.md"
 STEPS = """
 import socket
@@ -45,7 +45,7 @@ def test_it_says_of_each_test_what_came_of_it(
     """The same as pytest's own reports, with the requirement and the time that it took; one report from all workers."""
     address = serve("plugin.servicers:SeveralFaults")
     began = datetime.datetime.now(datetime.UTC)
-    found = report(address, "ordering", "survival_of_messages", options=("--junitxml=junit.xml", *workers))
+    found = report(address, "message_order", "survival_of_messages", options=("--junitxml=junit.xml", *workers))
     assert found.result.ret == found.report["exit_code"] == 1
     assert found.result.outlines[-1].count("failed")
     assert "report: out/report.json" in found.result.outlines
@@ -74,7 +74,7 @@ def test_it_says_of_each_test_what_came_of_it(
 
 def test_it_says_of_each_requirement_what_came_of_it(report: Report, serve: Serve) -> None:
     """The gravest verdict of its tests, and none where there was no test; what concerns other runs is left out."""
-    found = report(serve("plugin.servicers:SeveralFaults"), "ordering", "survival_of_messages")
+    found = report(serve("plugin.servicers:SeveralFaults"), "message_order", "survival_of_messages")
     requirements = found.requirements
     failed = requirements["ORD-1"]
     assert (failed["verdict"], failed["severity"], failed["level"], failed["owner"]) == (
@@ -112,7 +112,7 @@ def test_features_that_were_found_out_are_told(
     run: Run, reference: str, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     """They come from where the tests run, and where a test needs them."""
-    name = "pytest_grpcstream.conformance.test_pairing::test_record_counts_requests_that_are_no_directives"
+    name = "pytest_grpcstream.conformance.test_record_pairing::test_record_counts_requests_that_are_not_directives"
     target = f"--grpcstream-target={reference}"
     assert run(target, "--grpcstream-report=out", *workers, "--pyargs", name).ret == 0
     report = load(pytester.path / "out" / "report.json")
@@ -131,7 +131,7 @@ def test_expected_changed_fixed_and_flaky_have_their_words(
     )
     address = serve("plugin.servicers:ListSkipsOne")
     options = ("--grpcstream-expect=list.toml", "--grpcstream-client=library", *workers)
-    found = report(address, "ordering", options=options)
+    found = report(address, "message_order", options=options)
     assert found.requirements["ORD-1"]["verdict"] == "expected"
     assert found.tests["test_list_returns_the_name_as_it_was_sent[library-one]"]["verdict"] == "changed"
     assert found.requirements["ORD-6"]["verdict"] == "changed"
@@ -160,7 +160,7 @@ def test_the_target_behind_is_told_beside(report: Report, serve: Serve, core: st
 def test_where_the_clients_disagree_it_is_told(report: Report, serve: Serve) -> None:
     """With the verdict by each of them."""
     test = "test_list_responses_arrive_in_the_order_they_were_written"
-    found = report(serve("plugin.servicers:WrongForGrpcio"), f"ordering::{test}")
+    found = report(serve("plugin.servicers:WrongForGrpcio"), f"message_order::{test}")
     # In the order in which the tests ran, which is not the same in every version of pytest.
     assert sorted(found.report["disagreements"], key=lambda one: str(one["test"])) == [
         {"requirement": "ORD-1", "test": f"{test}[*-{value}]", "verdicts": {"library": "failed", "wire": "passed"}}
@@ -263,7 +263,7 @@ def test_an_interrupted_run_says_so(tmp_path: Path, core: str, workers: tuple[st
 
 def test_a_run_that_stops_at_a_failure_is_not_complete(report: Report, serve: Serve) -> None:
     """What was not run is missing in it."""
-    found = report(serve("plugin.servicers:ListSkipsOne"), "ordering", options=("-x",))
+    found = report(serve("plugin.servicers:ListSkipsOne"), "message_order", options=("-x",))
     assert not found.report["complete"]
     assert found.report["verdict"]["text"].startswith("incomplete; NOT conformant: failed: ")
 

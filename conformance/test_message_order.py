@@ -1,4 +1,4 @@
-"""Message order and integrity: what was sent arrives, once, in order and unchanged."""
+"""Message order and integrity: messages arrive once, in order and unchanged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from pytest_grpcstream import STREAM_SERVICE, Client, Point, run_concurrently, verify
+from pytest_grpcstream.clients.wire import Chunking, SettingCode, WireClient, chunking, framed
 
 requirement = pytest.mark.grpcstream_requirement
 
@@ -31,6 +32,22 @@ NAMES = {
     "case": "MiXeD CaSe \u0130\u0131\u00df",
     "long": "0123456789" * 2_000,
 }
+
+SPLITS: dict[str, Chunking] = {
+    "one byte each": chunking.every(1),
+    "seven bytes each": chunking.every(7),
+    "all in one": chunking.joined,
+    "prefixes alone": chunking.prefix_alone,
+    "prefixes split": chunking.prefix_split,
+    "end and next prefix together": chunking.straddling,
+}
+"""Ways to split messages into DATA frames."""
+CROWD = 32
+"""Calls that begin in one write; fewer where the server allows fewer."""
+TURNS = 3
+THREE = (Point("first", 1), Point("second " * 5, 2), Point("", 3))
+
+# Order ------------------------------------------------------------------------------------------------------------
 
 
 @requirement("ORD-1")
@@ -61,6 +78,18 @@ def test_route_keeps_the_order_in_both_directions(grpcstream: Client) -> None:
         verify.eof(stream)
 
 
+@requirement("ORD-8", observed_by=("duplex",))
+def test_route_answers_no_request_before_it_was_sent(grpcstream: Client, grpcstream_quiet: float) -> None:
+    with grpcstream.route() as stream:
+        verify.silence(stream, grpcstream_quiet, "no request was sent")
+        stream.send("first", 1)
+        verify.answer(stream)
+        verify.silence(stream, grpcstream_quiet, "the only request was answered")
+
+
+# Every message once -----------------------------------------------------------------------------------------------
+
+
 @requirement("ORD-4", observed_by=("duplex",))
 def test_route_answers_every_one_of_many_requests_once(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
@@ -88,6 +117,37 @@ def test_list_delivers_every_one_of_many_responses_once(grpcstream: Client) -> N
     point = Point(f"!repeat {MANY} many", -5)
     with grpcstream.list(point) as stream:
         verify.responses(stream, STREAM_SERVICE.list_responses(point, MANY))
+
+
+@requirement("ORD-13", features=("repeat",))
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_list_repeats_as_often_as_it_was_asked_to(grpcstream: Client, count: int) -> None:
+    point = Point(f"!repeat {count} again and again", 3)
+    with grpcstream.list(point) as stream:
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, count))
+
+
+@requirement("ORD-5", observed_by=("route",))
+@pytest.mark.parametrize("cut", SPLITS.values(), ids=SPLITS)
+def test_route_reads_messages_however_they_are_split(grpcstream_wire: WireClient, cut: Chunking) -> None:
+    with grpcstream_wire.route(greeting=False) as stream:
+        stream.send_together(THREE, cut)
+        stream.close_send()
+        for _ in range(len(THREE) + grpcstream_wire.greetings):
+            verify.answer(stream)
+        verify.eof(stream)
+
+
+@requirement("ORD-5", features=("echo",), observed_by=("record",))
+@pytest.mark.parametrize("cut", SPLITS.values(), ids=SPLITS)
+def test_record_reads_messages_however_they_are_split(grpcstream_wire: WireClient, cut: Chunking) -> None:
+    texts = ["first", "second " * 5, ""]
+    with grpcstream_wire.record() as stream:
+        stream.send_together([Point(f"!echo {text}", 1) for text in texts], cut)
+        verify.same(stream, [verify.only_answer(stream)], [Point(",".join(texts), 3)], "all three requests")
+
+
+# Unchanged content ------------------------------------------------------------------------------------------------
 
 
 @requirement("ORD-6", observed_by=("list",))
@@ -127,6 +187,66 @@ def test_route_answers_points_of_default_values(grpcstream: Client) -> None:
             verify.answer(stream)
         stream.close_send()
         verify.eof(stream)
+
+
+@requirement("ORD-11", observed_by=("list",))
+def test_list_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+    point = Point("wrap", 2**31 - 3)
+    with grpcstream.list(point) as stream:
+        verify.list_answer(stream, point)
+
+
+@requirement("ORD-11", features=("repeat",), observed_by=("list",))
+def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+    point = Point("!repeat 9 wrap", 2**31 - 5)
+    with grpcstream.list(point) as stream:
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, 9))
+
+
+# Counting ---------------------------------------------------------------------------------------------------------
+
+
+@requirement("ORD-12")
+def test_every_route_counts_from_zero(grpcstream: Client) -> None:
+    for _ in range(3):
+        with grpcstream.route(greeting=False) as stream:
+            for _ in range(5):
+                stream.send("count", 100)
+            stream.close_send()
+            for _ in range(5 + grpcstream.greetings):
+                verify.counted_answer(stream)
+            verify.eof(stream)
+
+
+@requirement("ORD-12", observed_by=("duplex",))
+def test_a_route_counts_from_zero_after_a_cancelled_one(grpcstream: Client) -> None:
+    for _ in range(3):
+        with grpcstream.route() as cancelled:
+            cancelled.send("count", 1)
+            verify.answer(cancelled)
+        with grpcstream.route() as stream:
+            stream.send("count", 1)
+            verify.counted_answer(stream)
+
+
+@requirement("ORD-12", features=("repeat",), observed_by=("duplex",))
+def test_the_route_counter_counts_responses_to_directives(grpcstream: Client) -> None:
+    with grpcstream.route() as stream:
+        stream.send("plain", 1)
+        verify.counted_answer(stream)
+        stream.send("!repeat 0 none", 60)
+        three = Point("!repeat 3 times", 50)
+        stream.send(three)
+        verify.same(
+            stream, stream.take(3), STREAM_SERVICE.list_responses(three, 3), "the responses to !repeat 0 and !repeat 3"
+        )
+        stream.send("plain again", 1)
+        verify.counted_answer(stream)
+        stream.close_send()
+        verify.eof(stream)
+
+
+# Concurrent calls -------------------------------------------------------------------------------------------------
 
 
 @requirement("ORD-7", observed_by=("list", "record", "duplex"))
@@ -183,72 +303,51 @@ def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_c
             verify.same(stream, [verify.only_answer(stream)], [expected], "its own requests")
 
 
-@requirement("ORD-8", observed_by=("duplex",))
-def test_route_answers_no_request_before_it_was_sent(grpcstream: Client, grpcstream_quiet: float) -> None:
-    with grpcstream.route() as stream:
-        verify.silence(stream, grpcstream_quiet, "no request was sent")
-        stream.send("first", 1)
-        verify.answer(stream)
-        verify.silence(stream, grpcstream_quiet, "the only request was answered")
+@requirement("ORD-7", features=("echo",), observed_by=("record",))
+def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -> None:
+    texts = ["a" * 50, "b" * 60]
+    messages = [framed(Point(f"!echo {text}", 1)) for text in texts]
+    streams = [grpcstream_wire.open("Record") for _ in messages]
+    for start, end in ((0, 3), (3, 20), (20, None)):
+        for stream, message in zip(streams, messages, strict=True):
+            stream.data(message[start:end])
+    for stream, text in zip(streams, texts, strict=True):
+        verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
 
 
-@requirement("ORD-11", observed_by=("list",))
-def test_list_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
-    point = Point("wrap", 2**31 - 3)
-    with grpcstream.list(point) as stream:
-        verify.list_answer(stream, point)
+def crowd(client: WireClient) -> range:
+    """The numbers of calls that are begun in one write."""
+    limit = client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, CROWD)
+    return range(min(limit, CROWD))
 
 
-@requirement("ORD-11", features=("repeat",), observed_by=("list",))
-def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
-    point = Point("!repeat 9 wrap", 2**31 - 5)
-    with grpcstream.list(point) as stream:
-        verify.responses(stream, STREAM_SERVICE.list_responses(point, 9))
+@requirement("ORD-7", observed_by=("list",))
+def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClient) -> None:
+    # Where a handler keeps its request in a place that it shares, only calls that run side by side can show it.
+    for turn in range(TURNS):
+        points = [Point(f"list {number}.{turn}", number * 1_000_003) for number in crowd(grpcstream_wire)]
+        with grpcstream_wire.connect().corked():
+            streams = [grpcstream_wire.list(point) for point in points]
+        for stream, point in zip(streams, points, strict=True):
+            with stream:
+                verify.list_answer(stream, point)
 
 
-@requirement("ORD-12")
-def test_every_route_counts_from_zero(grpcstream: Client) -> None:
-    for _ in range(3):
-        with grpcstream.route(greeting=False) as stream:
-            for _ in range(5):
-                stream.send("count", 100)
-            stream.close_send()
-            for _ in range(5 + grpcstream.greetings):
-                verify.counted_answer(stream)
-            verify.eof(stream)
-
-
-@requirement("ORD-12", observed_by=("duplex",))
-def test_a_route_counts_from_zero_after_a_cancelled_one(grpcstream: Client) -> None:
-    for _ in range(3):
-        with grpcstream.route() as cancelled:
-            cancelled.send("count", 1)
-            verify.answer(cancelled)
-        with grpcstream.route() as stream:
-            stream.send("count", 1)
-            verify.counted_answer(stream)
-
-
-@requirement("ORD-12", features=("repeat",), observed_by=("duplex",))
-def test_the_route_counter_counts_responses_to_directives(grpcstream: Client) -> None:
-    with grpcstream.route() as stream:
-        stream.send("plain", 1)
-        verify.counted_answer(stream)
-        stream.send("!repeat 0 none", 60)
-        three = Point("!repeat 3 times", 50)
-        stream.send(three)
-        verify.same(
-            stream, stream.take(3), STREAM_SERVICE.list_responses(three, 3), "the responses to !repeat 0 and !repeat 3"
-        )
-        stream.send("plain again", 1)
-        verify.counted_answer(stream)
-        stream.close_send()
-        verify.eof(stream)
-
-
-@requirement("ORD-13", features=("repeat",))
-@pytest.mark.parametrize("count", [0, 1, 2, 1000])
-def test_list_repeats_as_often_as_it_was_asked_to(grpcstream: Client, count: int) -> None:
-    point = Point(f"!repeat {count} again and again", 3)
-    with grpcstream.list(point) as stream:
-        verify.responses(stream, STREAM_SERVICE.list_responses(point, count))
+@requirement("ORD-7", features=("echo",), observed_by=("route",))
+def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient) -> None:
+    for turn in range(TURNS):
+        numbers = crowd(grpcstream_wire)
+        points = [[Point(f"route {number}.{turn}", step) for step in range(3)] for number in numbers]
+        with grpcstream_wire.connect().corked():
+            streams = [grpcstream_wire.route(greeting=False) for _ in numbers]
+            for step in range(3):
+                for stream, own in zip(streams, points, strict=True):
+                    stream.send(f"!echo {own[step].name}", step)
+            for stream in streams:
+                stream.close_send()
+        for stream, own in zip(streams, points, strict=True):
+            with stream:
+                for _ in range(grpcstream_wire.greetings):
+                    verify.answer(stream)
+                verify.echoes(stream, own)
+                verify.eof(stream)
