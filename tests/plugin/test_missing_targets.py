@@ -57,7 +57,9 @@ def test_a_port_where_nothing_listens(judge: Judge) -> None:
 def test_a_unix_socket_that_is_not_there(judge: Judge, tmp_path: Path) -> None:
     """Or started it at another place."""
     address = f"unix:{tmp_path}/socket"
-    missing(judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: No such file or directory")
+    missing(
+        judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: No such file or directory"
+    )
 
 
 @pytest.mark.parametrize(

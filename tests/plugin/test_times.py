@@ -160,6 +160,8 @@ def test_a_target_takes_no_longer_to_start_than_the_startup_timeout(judge: Judge
 def test_a_mute_address_is_given_up_then_too(judge: Judge) -> None:
     """What accepts connections and says nothing is no target."""
     with bytes_server(b"") as address:
-        result = judge(address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
+        result = judge(
+            address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5")
+        )
     assert result.ret == 6
     result.stdout.fnmatch_lines([f"*{address} accepts connections but answered * with nothing within 0.5 s*"])
