@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_grpcstream.report.document import Course, document
+
 from pytest_grpcstream.report.files import dumped
 from pytest_grpcstream.requirements.registry import registry
 from pytest_grpcstream.settings import Settings

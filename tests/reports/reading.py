@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_grpcstream.report.reader import schema
 from pytest_grpcstream.report.validation import Validator
+
+from pytest_grpcstream.report.reader import schema
 
 
 def load(path: Path) -> dict[str, Any]:

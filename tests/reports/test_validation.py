@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from pytest_grpcstream.report.document import SCHEMA
+from pytest_grpcstream.report.validation import Validator
+
 from pytest_grpcstream.report.files import EVIDENCE
 from pytest_grpcstream.report.reader import SCHEMA as READ
 from pytest_grpcstream.report.reader import schema
-from pytest_grpcstream.report.validation import Validator
 from pytest_grpcstream.settings import CLIENTS, FEATURES
 from pytest_grpcstream.verdicts.results import VERDICTS
 from reports.documents import made
