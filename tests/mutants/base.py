@@ -59,10 +59,10 @@ class NoticesDisconnect(Mutant):
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
         """Begin an RPC, as every method does first."""
         call = super().begin(context, method)
-        context.add_callback(lambda: None if call.settled else self.left(call))
+        context.add_callback(lambda: None if call.settled else self.client_left(call))
         return call
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away."""
         raise NotImplementedError
 

@@ -156,7 +156,7 @@ class LeaksAThreadPerCancel(NoticesDisconnect):
         self._leaks = itertools.count(1)
         self._full = False
 
-    def left(self, _call: Call) -> None:
+    def client_left(self, _call: Call) -> None:
         """Called when a client went away: one thread is lost."""
         self._full = next(self._leaks) >= 100
 
@@ -200,7 +200,7 @@ class CancelSpoilsRoute(NoticesDisconnect):
         super().__init__()
         self._spoilt = False
 
-    def left(self, _call: Call) -> None:
+    def client_left(self, _call: Call) -> None:
         """Called when a client went away."""
         self._spoilt = True
 
@@ -229,7 +229,7 @@ class CancelEndsSiblings(NoticesDisconnect):
         self._routes.add(call)
         return call
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away: cancel the other Routes."""
         self._routes.cancel_all_but(call)
 
@@ -253,7 +253,7 @@ class EarlyCancelsBreakRoute(NoticesDisconnect):
         super().__init__()
         self._early = 0
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away."""
         assert isinstance(call, EarlyCancelsBreakRoute.CALL)
         self._early += call.method == "Route" and not call.begun
@@ -281,7 +281,7 @@ class LateCancelsBreakRoute(NoticesDisconnect):
         super().__init__()
         self._late = 0
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away."""
         self._late += call.method == "Route"
 

@@ -118,7 +118,7 @@ class DeadlineEndsSiblings(NoticesDisconnect):
         self._routes.add(call)
         return call
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away or its deadline passed."""
         if seconds_left(call) == 0:
             self._routes.cancel_all_but(call)
@@ -134,7 +134,7 @@ class DeadlineLeaksASlot(NoticesDisconnect):
         self._leaks = itertools.count(1)
         self._full = False
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away or its deadline passed."""
         if seconds_left(call) == 0:
             self._full = next(self._leaks) >= 15

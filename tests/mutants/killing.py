@@ -17,7 +17,7 @@ class Broken(Protocol):
     warned: bool
 
 
-def killed_by_its_own_requirement_only(mutant: Broken, outcome: Outcome) -> None:
+def assert_killed_by_its_own_requirement_only(mutant: Broken, outcome: Outcome) -> None:
     """Assert that the requirement that the mutant breaks noticed it, and that no unrelated one failed or warned."""
     mild = mutant.warned or registry()[mutant.killed_by].severity != "error"
     killers = {**outcome.failed, **outcome.warned} if mild else outcome.failed

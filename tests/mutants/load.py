@@ -276,7 +276,7 @@ class VanishedClientsStay(NoticesDisconnect):
         super().__init__()
         self._left = 0
 
-    def left(self, _call: Call) -> None:
+    def client_left(self, _call: Call) -> None:
         """Called when a client went away."""
         self._left += 1
 

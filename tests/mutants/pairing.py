@@ -189,7 +189,7 @@ class RecordRemembersCancelledRecords(NoticesDisconnect):
         if not call.over.is_set():
             del self._read[call]
 
-    def left(self, call: Call) -> None:
+    def client_left(self, call: Call) -> None:
         """Called when a client went away."""
         if call.method == "Record":
             self._left = self._read.pop(call, [])

@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from mutants.bank import all_mutants
-from mutants.killing import killed_by_its_own_requirement_only
+from mutants.killing import assert_killed_by_its_own_requirement_only
 from pytest_grpcstream import conformance
 from pytest_grpcstream.requirements.registry import registry
 from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
@@ -42,7 +42,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("name", BANK)
 def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Started) -> None:
     """A server that is broken in one way fails the requirement that it breaks, and no unrelated one."""
-    killed_by_its_own_requirement_only(BANK[name], outcomes(name).result())
+    assert_killed_by_its_own_requirement_only(BANK[name], outcomes(name).result())
 
 
 def requirements_of_the_library_client() -> Iterator[str]:

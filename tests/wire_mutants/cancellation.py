@@ -24,7 +24,7 @@ class SendsAfterReset(Mutant, Connection):
         """Notify the handler, but keep the stream open."""
         stream = self.stream(frame.stream_id)
         if stream is not None:
-            stream.call.tell()
+            stream.call.notify()
 
 
 class WaitsForItsDeadlineOnly(Mutant, Call):

@@ -168,9 +168,9 @@ class RefusesIdentity(Mutant, Call):
     killed_by = "COMP-9"
     also = frozenset({"COMP-3"})  # UNIMPLEMENTED instead of the expected INTERNAL
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, and refuse identity."""
-        super().judge()
+        super().validate()
         if self.request.first(b"grpc-encoding") == b"identity":
             raise StatusFault(UNIMPLEMENTED, "grpc-encoding identity is not supported")
 

@@ -164,7 +164,7 @@ class DeadlineIsOk(Mutant, Call):
 
     def expire(self) -> None:
         """End with OK."""
-        self.tell()
+        self.notify()
         self.stop()
         self.stream.discard()
         self.finish(OK)
@@ -177,7 +177,7 @@ class DeadlineIsReset(Mutant, Call):
 
     def expire(self) -> None:
         """Reset the stream."""
-        self.tell()
+        self.notify()
         self.stop()
         self.stream.reset(ErrorCode.INTERNAL_ERROR)
 

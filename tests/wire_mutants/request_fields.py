@@ -111,12 +111,12 @@ class UnknownMethodIsUnknown(Mutant, Call):
     killed_by = "WIRE-1"
     warned = True
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, with another status code."""
         known = self.stream.connection.service.knows(self.request.path)
         if not known and self.request.path.startswith(b"/proto.StreamService/"):
             raise StatusFault(2, "unknown method")
-        super().judge()
+        super().validate()
 
 
 class UnknownServiceHangs(Mutant, Call):
@@ -178,9 +178,9 @@ class NeedsUserAgent(Mutant, Call):
 
     killed_by = "WIRE-20"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, and require a user-agent."""
-        super().judge()
+        super().validate()
         if self.request.first(b"user-agent") is None:
             raise MalformedError("no user-agent")
 

@@ -41,9 +41,9 @@ class RefusesJoinedBinaryValues(Mutant, Call):
 
     killed_by = "META-4"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, and refuse commas."""
-        super().judge()
+        super().validate()
         if any(name.endswith(b"-bin") and b"," in value for name, value in self.request.fields):
             raise MalformedError("a comma")
 
@@ -103,9 +103,9 @@ class RefusesTabs(Mutant, Call):
 
     killed_by = "META-7"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, and refuse tabs."""
-        super().judge()
+        super().validate()
         if any(b"\t" in value for _, value in self.request.fields):
             raise MalformedError("a tab")
 
@@ -116,9 +116,9 @@ class RefusesEmptyValues(Mutant, Call):
     killed_by = "META-10"
     also = frozenset({"META-9"})  # some unknown fields are empty
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, and refuse empty values."""
-        super().judge()
+        super().validate()
         if not all(value for _, value in self.request.fields):
             raise MalformedError("an empty value")
 
@@ -128,9 +128,9 @@ class RefusesMuchMetadata(Mutant, Call):
 
     killed_by = "META-11"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request with a lower limit."""
-        super().judge()
+        super().validate()
         if sum(len(value) for _, value in self.request.fields) > 4096:
             raise StatusFault(8, "too much metadata")
 

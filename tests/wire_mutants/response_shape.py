@@ -171,13 +171,13 @@ class EarlyEndWaitsForHalfClose(Mutant, Stream):
 
     killed_by = "PAIR-9"
 
-    def held(self, trailers: Fields) -> bool:
+    def must_wait(self, trailers: Fields) -> bool:
         """Whether these trailers wait."""
         return (b"grpc-status", b"0") in trailers
 
     def end(self, trailers: Fields) -> None:
         """The trailers, now or after the half-close."""
-        if self.remote_ended or not self.held(trailers):
+        if self.remote_ended or not self.must_wait(trailers):
             super().end(trailers)
         else:
             self._held = trailers
@@ -194,6 +194,6 @@ class AbortWaitsForHalfClose(EarlyEndWaitsForHalfClose):
 
     killed_by = "ABORT-6"
 
-    def held(self, trailers: Fields) -> bool:
+    def must_wait(self, trailers: Fields) -> bool:
         """Whether these trailers wait."""
         return (b"grpc-status", b"0") not in trailers

@@ -151,11 +151,11 @@ class ExitsOnNulInPath(Mutant, Call):
 
     killed_by = "ROBUST-16"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request; a NUL is fatal."""
         if b"\0" in self.request.path:
             os._exit(134)
-        super().judge()
+        super().validate()
 
 
 class ExitsOnLongPath(Mutant, Call):
@@ -163,11 +163,11 @@ class ExitsOnLongPath(Mutant, Call):
 
     killed_by = "ROBUST-16"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request; a long path is fatal."""
         if len(self.request.path) > 16_384:
             os._exit(134)
-        super().judge()
+        super().validate()
 
 
 class PathIsAFormatString(Mutant, Call):
@@ -175,11 +175,11 @@ class PathIsAFormatString(Mutant, Call):
 
     killed_by = "ROBUST-16"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, formatting its path."""
         if not self.stream.connection.service.knows(self.request.path):
             self.request = self.request._replace(path=self.request.path % ())
-        super().judge()
+        super().validate()
 
 
 class PathMustBeUtf8(Mutant, Call):
@@ -188,7 +188,7 @@ class PathMustBeUtf8(Mutant, Call):
     killed_by = "ROBUST-16"
     stress = True
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the request, decoding its path."""
         self.request = self.request._replace(path=self.request.path.decode("utf-8").encode())
-        super().judge()
+        super().validate()

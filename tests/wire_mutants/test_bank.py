@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants.killing import killed_by_its_own_requirement_only
+from mutants.killing import assert_killed_by_its_own_requirement_only
 from pytest_grpcstream.requirements.registry import registry
 from servers.running import FULL, LIMIT, SMOKE, Outcome, Started, only, run_suite, side_by_side
 from wire_mutants.bank import MUTANTS
@@ -36,7 +36,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_killed_by_its_own_requirement_only(name: str, outcomes: Started) -> None:
     """A server that is broken in one way on the wire fails the requirement that it breaks, and no unrelated one."""
-    killed_by_its_own_requirement_only(MUTANTS[name], outcomes(name).result())
+    assert_killed_by_its_own_requirement_only(MUTANTS[name], outcomes(name).result())
 
 
 def test_mutants_name_registered_requirements() -> None:

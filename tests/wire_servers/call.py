@@ -87,7 +87,7 @@ class Call:
             self.stream.end([(b":status", http_status)])
             return
         try:
-            self.judge()
+            self.validate()
             self.arm()
         except StatusFault as fault:
             self.finish(fault.code, fault.message)
@@ -107,7 +107,7 @@ class Call:
         content_type = (self.request.first(b"content-type") or b"").partition(b";")[0].strip()
         return None if content_type in (b"application/grpc", b"application/grpc+proto") else b"415"
 
-    def judge(self) -> None:
+    def validate(self) -> None:
         """Check the headers of a gRPC request.
 
         Raises:
@@ -273,7 +273,7 @@ class Call:
             self._coroutine = None
             self.finish(fault.code, fault.message)
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Record that the client went away or the deadline passed before the RPC was settled."""
         if not self.settled:
             self.settled = True
@@ -287,7 +287,7 @@ class Call:
 
     def gone(self) -> None:
         """The client went away."""
-        self.tell()
+        self.notify()
         self.stop()
         self.disarm()
 
@@ -302,7 +302,7 @@ class Call:
 
     def expire(self) -> None:
         """The deadline has passed: complete messages that wait are dropped; a partly sent one forces a reset."""
-        self.tell()
+        self.notify()
         self.stop()
         if self.stream.discard():
             self.stream.reset(ErrorCode.CANCEL)
