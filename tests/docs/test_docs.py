@@ -71,6 +71,14 @@ def test_every_requirement_named_exists(page: Path) -> None:
     assert set(REQUIREMENT.findall(page.read_text(encoding="utf-8"))) <= {*registry(), *candidates}
 
 
+def test_the_failure_on_the_first_page_is_up_to_date() -> None:
+    """It shows the requirement's sentence and the number of requirements as the registry has them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\nrequirement  {registry()['HALF-4'].sentence}\n" in text
+    total = sum(one.severity == "error" and not one.only for one in registry().values())
+    assert re.search(rf"\nerror-level requirements checked: \d+ of {total}\n", text)
+
+
 def test_the_number_of_candidates_is_right() -> None:
     """Every candidate of the catalogue is in the suite or is listed with the reason why it is not."""
     text = COVERAGE.read_text(encoding="utf-8")
