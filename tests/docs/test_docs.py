@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_grpcstream import conformance
+from pytest_grpcstream.capabilities import EXCHANGES, FEATURES
 from pytest_grpcstream.requirements.registry import AREAS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,12 @@ def test_the_failure_on_the_first_page_is_up_to_date() -> None:
     assert f"\nrequirement  {registry()['HALF-4'].sentence}\n" in text
     total = sum(one.severity == "error" and not one.only for one in registry().values())
     assert re.search(rf"\nerror-level requirements checked: \d+ of {total}\n", text)
+
+
+def test_the_arguments_of_the_requirement_marker_are_listed() -> None:
+    """The page for writers of tests names every feature and every baseline exchange."""
+    text = (ROOT / "docs" / "writing-tests.md").read_text(encoding="utf-8")
+    assert [name for name in (*FEATURES, *EXCHANGES) if f"`{name}`" not in text] == []
 
 
 def test_the_number_of_candidates_is_right() -> None:
