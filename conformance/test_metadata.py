@@ -192,10 +192,10 @@ def test_invalid_base64_does_no_harm(grpcstream_wire: WireClient, value: str) ->
 @requirement("META-5", observed_by=("record",))
 def test_invalid_base64_does_not_spoil_later_values(grpcstream_wire: WireClient) -> None:
     # HPACK refers to the key of the good value by its index in the table, where the bad value put it.
-    for value, told in (("!!!!", "any"), ("q6ur", "a good one"), ("q6urqw", "another good one")):
+    for value, shown in (("!!!!", "any"), ("q6ur", "a good one"), ("q6urqw", "another good one")):
         stream = called(grpcstream_wire, with_field(grpcstream_wire, "x-spoiled-bin", value))
-        good = told == "any" or (stream.status is not None and stream.status.ok)
-        verify.fail_unless(good, f"OK for {told}, after a value that was not base64", str(stream.ended), stream)
+        good = shown == "any" or (stream.status is not None and stream.status.ok)
+        verify.fail_unless(good, f"OK for {shown}, after a value that was not base64", str(stream.ended), stream)
 
 
 @requirement("META-7", observed_by=("record",))

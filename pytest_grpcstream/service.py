@@ -60,7 +60,7 @@ class StreamService:
     def strip_echo(self, response: Point | None) -> Point | None:
         """What a Route answered to ``!echo TEXT``, as TEXT and value.
 
-        The contract says "the same pt"; a server may take that for the pt as it was sent or for its TEXT.
+        The contract says "the same pt"; a server may read that as the pt as it was sent or as its TEXT.
         """
         return None if response is None else response._replace(name=response.name.removeprefix(_ECHO))
 

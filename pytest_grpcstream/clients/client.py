@@ -142,14 +142,14 @@ class Client(abc.ABC):
     def broken_off(self) -> str | None:
         """How the server broke off a connection of this client, in words, or None.
 
-        A graceful end, which GOAWAY with NO_ERROR announces, is none. Only the wire client sees its connections.
+        A graceful shutdown (GOAWAY with NO_ERROR) does not count. Only the wire client sees its connections.
         """
         return None
 
     def enhance_your_calm(self) -> str | None:
         """How the server ended a connection because this client had reset many streams on it, in words, or None.
 
-        RFC 9113, section 10.5, lets a server take that for an attack, and answer by ENHANCE_YOUR_CALM.
+        RFC 9113, section 10.5, lets a server treat that as an attack, and answer with ENHANCE_YOUR_CALM.
         """
         return None
 

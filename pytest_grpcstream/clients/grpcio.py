@@ -164,9 +164,9 @@ class LibraryStream(Stream):
 
     @property
     def not_processed(self) -> str | None:
-        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+        """How a server that shut down gracefully did not process this RPC, in words, or None.
 
-        All that grpcio tells is its own text, which goes with streams above the last one of a GOAWAY with NO_ERROR.
+        grpcio reports only its own text, which it uses for streams above the last one of a GOAWAY with NO_ERROR.
         """
         status = self.status
         if status is None or self.received or status.code != Code.UNAVAILABLE or _PEACEFUL_GOAWAY not in status.message:
@@ -206,7 +206,7 @@ class LibraryStream(Stream):
 
 
 class LibraryClient(Client):
-    """A client on a `grpc.Channel`, which it closes only if told so.
+    """A client on a `grpc.Channel`, which it closes only if it owns it.
 
     Arguments:
         channel: the channel, with whatever credentials and interceptors it has.

@@ -19,9 +19,9 @@ from pytest_grpcstream.timeline import Timeline
 from pytest_grpcstream.values import EOF, Ended, Eof, Metadata, Point, Received, Status, code_name
 
 ENDLESS: Final = 100_000
-"""Responses after which `Stream.collect` calls an RPC endless, unless it was told another number."""
+"""Responses after which `Stream.collect` calls an RPC endless, unless it is given another number."""
 _KEPT: Final = 1024
-"""Bytes up to which a timeline keeps a whole message until somebody looks."""
+"""Bytes up to which a timeline keeps a whole message until it is shown."""
 _AHEAD: Final = 64
 """Responses that are asked for ahead of their reading, where all of them will be read."""
 BULK: Final = 12
@@ -29,7 +29,7 @@ BULK: Final = 12
 
 
 def _about(what: Point | bytes | None, size: int) -> str | Callable[[], str]:
-    """What a timeline says about a message; worked out only if somebody looks, unless that would keep a large one."""
+    """What a timeline says about a message; formatted only when it is shown, unless that would keep a large message."""
 
     def text() -> str:
         point: Point | None
@@ -102,7 +102,7 @@ class Stream(abc.ABC):
     def send(self, name: str | Point | None, value: int = 0) -> bool:
         """Send a request: a name and a value, a `Point`, or None for a request without ``pt``.
 
-        Returns False, and sends nothing, when the server has already ended the RPC: `recv` then tells how.
+        Returns False, and sends nothing, when the server has already ended the RPC: `recv` then says how.
 
         Raises:
             OperationTimeout: the server does not take requests (its flow-control window stayed shut).
@@ -164,12 +164,12 @@ class Stream(abc.ABC):
         `EOF` means that the server ended the RPC with OK and all its responses were read.
 
         Arguments:
-            timeout: seconds to wait in place of the stream's own time limit.
+            timeout: seconds to wait instead of the stream's own time limit.
 
         Raises:
             OperationTimeout: nothing arrived in time; the stream stays usable.
             StatusError: the RPC ended with another status than OK.
-            MessageError: the bytes of the response are no ``StreamResponse``.
+            MessageError: the bytes of the response are not a ``StreamResponse``.
         """
         message = self.recv_bytes(timeout)
         return EOF if message is EOF else self._decode(message)
@@ -225,7 +225,7 @@ class Stream(abc.ABC):
         return self._headers
 
     def collect(self, limit: int = ENDLESS, timeout: float | None = None) -> list[Point | None]:
-        """Read every response up to the end of the RPC, whatever its status; `status` tells it afterwards.
+        """Read every response up to the end of the RPC, whatever its status; `status` has it afterwards.
 
         Arguments:
             limit: the number of responses after which the RPC counts as endless.
@@ -233,7 +233,7 @@ class Stream(abc.ABC):
 
         Raises:
             OperationTimeout: a response did not come in time, or the end did not.
-            MessageError: a response is no ``StreamResponse``.
+            MessageError: a response is not a ``StreamResponse``.
         """
         points: list[Point | None] = []
         self._read_on(points, limit, timeout)
@@ -261,7 +261,7 @@ class Stream(abc.ABC):
             OperationTimeout: a response did not come in time.
             StatusError: the RPC ended before with a status other than OK.
             CardinalityError: the RPC ended before with OK.
-            MessageError: a response is no ``StreamResponse``.
+            MessageError: a response is not a ``StreamResponse``.
         """
         points: list[Point | None] = []
         while len(points) < count:
@@ -305,7 +305,7 @@ class Stream(abc.ABC):
     # The end ----------------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Cancel the RPC: the server is told to stop, what it sent and nobody read is lost."""
+        """Cancel the RPC: the server learns to stop, and responses that were not read are lost."""
         if self._ended is None:
             self.timeline.add("client", "cancel")
             self._note_end()
@@ -318,7 +318,7 @@ class Stream(abc.ABC):
 
     @property
     def not_processed(self) -> str | None:
-        """How a server that ended its connection in peace has not taken this RPC, in words, or None.
+        """How a server that shut down gracefully did not process this RPC, in words, or None.
 
         An application's client sends such an RPC again on another connection, which would show less here.
         """

@@ -126,7 +126,7 @@ class CollectionPlugin:
 
 
 class SelectionTransport:
-    """Tells the process that gathers the results of pytest-xdist's workers what the run is about."""
+    """Sends the selection to the process that gathers the results of pytest-xdist's workers."""
 
     def __init__(self, run: Run) -> None:
         self._run = run

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _HINTS: Final = {
-    # The server's SETTINGS frame, taken for a response of HTTP/0.9: only its bytes come back.
+    # The server's SETTINGS frame, treated as a response of HTTP/0.9: only its bytes come back.
     r"HTTP status 0\b|body b'\\x00\\x00\\x[0-9a-f]{2}\\x04": (
         "a proxy speaks HTTP/1 to an HTTP/2 server; in nginx use grpc_pass, not proxy_pass"
     ),

@@ -64,12 +64,12 @@ def serves(client: Client, what: str) -> None:
     """
     wanted = f"{what}, the server goes on serving new calls"
     working = frozenset(EXCHANGES) if client.capabilities is None else client.capabilities.working_exchanges
-    precondition(bool(working), "a server that can do a plain exchange", "none worked at the beginning of the run")
+    precondition(bool(working), "a server that can do a baseline exchange", "none worked at the beginning of the run")
     for name in sorted(working):
         try:
             EXCHANGES[name](client)
         except (Failure, StreamError) as error:
-            raise Failure(wanted, f"a plain exchange ({name}): {error.actual}", error.stream) from error
+            raise Failure(wanted, f"a baseline exchange ({name}): {error.actual}", error.stream) from error
         except TargetError as error:
             raise Failure(wanted, str(error)) from error
 

@@ -4,8 +4,8 @@ Functions are verbs: what sends or opens something (`send_record`), what waits o
 `describe`), and verdicts, which begin with ``expect`` (`expect_refusal`).
 
 RFC 9113, section 5.4.1, lets a server treat any stream error as a connection error, so that is among the outcomes
-wherever a refusal is. A refusal that should have been and was not is a `Deviation`, because it hurts nobody; no answer
-at all, and a response that is not whole, are a `Failure`.
+wherever a refusal is. A missing refusal is a `Deviation`, because it does not hurt users; no answer at all, and an
+incomplete response, are a `Failure`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _OF_ORIGIN: Final = {
 
 
 def find_error_goaway(connection: Connection) -> Goaway | None:
-    """The newest GOAWAY of the server that tells of an error, not of a graceful end."""
+    """The newest GOAWAY of the server that reports an error, not a graceful shutdown."""
     return next((one for one in reversed(connection.goaways) if one.code != ErrorCode.NO_ERROR), None)
 
 
@@ -82,7 +82,7 @@ def await_outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
     """Wait until it is clear what became of a request, for the stream's time limit at most.
 
     Arguments:
-        timeout: seconds to wait in place of that.
+        timeout: seconds to wait instead.
     """
     connection = stream.connection
     limit = stream.timeout if timeout is None else timeout
@@ -134,10 +134,10 @@ def send_record(
     """A Record of one request with its half-close; when the server ends it before, the rest is not sent.
 
     Arguments:
-        headers: the request headers in place of the usual ones.
-        data: the message in place of a plain one, with its prefix.
+        headers: the request headers instead of the usual ones.
+        data: the message instead of a plain one, with its prefix.
         shape: how the header block goes on the wire.
-        stream_id: an identifier in place of the next odd one.
+        stream_id: an identifier instead of the next odd one.
 
     Raises:
         OperationTimeout: the server's window stayed shut.
@@ -196,7 +196,7 @@ def open_bare_connection(client: WireClient, said: bytes = b"") -> Iterator[None
 
 
 def expect_answer(stream: WireStream, expected: str) -> Outcome:
-    """The server ends a call by a whole response, a reset or a connection error, and leaves it to nobody to wait."""
+    """The call does not hang: the server ends it by a whole response, a reset or a connection error."""
     got = await_outcome(stream)
     verify.fail_unless(got not in (Outcome.NOTHING, Outcome.BROKEN), expected, describe(stream), stream)
     return got
@@ -228,7 +228,7 @@ def expect_connection_error(
 ) -> None:
     """The server treats what was sent last as a connection error, or resets the stream where one was given.
 
-    A PING behind it tells when the server has read it, so that one who ignores it need not be waited for.
+    A PING after it shows when the server has read it, so that the test need not wait for a server that ignores it.
 
     Arguments:
         quiet: the time of silence; the error may still come within a quarter of it after the answer to the PING.
@@ -265,7 +265,7 @@ def each(
 ) -> None:
     """Check each variant of a stimulus on a connection of its own, then that the server goes on serving.
 
-    All that is wrong is told at once: the verdict is the most serious one, in the words of all of them.
+    Everything wrong is reported at once: the mismatch is the most serious one, in the words of all of them.
 
     Arguments:
         check: raises a verdict about one variant.

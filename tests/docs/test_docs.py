@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_grpcstream import conformance
+from pytest_grpcstream.capabilities import EXCHANGES, FEATURES
 from pytest_grpcstream.requirements.registry import AREAS, registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +70,20 @@ def test_every_requirement_named_exists(page: Path) -> None:
     candidates = {line.split("|")[1].strip() for line in left_out.splitlines() if line.startswith("| ")}
     assert not candidates & set(registry())
     assert set(REQUIREMENT.findall(page.read_text(encoding="utf-8"))) <= {*registry(), *candidates}
+
+
+def test_the_failure_on_the_first_page_is_up_to_date() -> None:
+    """It shows the requirement's sentence and the number of requirements as the registry has them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"\nrequirement  {registry()['HALF-4'].sentence}\n" in text
+    total = sum(one.severity == "error" and not one.only for one in registry().values())
+    assert re.search(rf"\nerror-level requirements checked: \d+ of {total}\n", text)
+
+
+def test_the_arguments_of_the_requirement_marker_are_listed() -> None:
+    """The page for writers of tests names every feature and every baseline exchange."""
+    text = (ROOT / "docs" / "writing-tests.md").read_text(encoding="utf-8")
+    assert [name for name in (*FEATURES, *EXCHANGES) if f"`{name}`" not in text] == []
 
 
 def test_the_number_of_candidates_is_right() -> None:
