@@ -5,12 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,28 +15,14 @@ import pytest
 from plugin.conftest import Run, Serve
 from plugin.results import cases
 from pytest_grpcstream.report.building import describe_run
-from pytest_grpcstream.report.reader import read
 from pytest_grpcstream.report.verdict_log import VerdictLog
 from pytest_grpcstream.verdicts.test_verdict import Evidence
 from reports.conftest import EITHER_WAY, Report
-from reports.documents import DAY, SETTINGS, as_json, make_verdict
-from reports.reading import SCHEMA, find_problems, load
-from targets.witness import PYTEST, until
+from reports.documents import DAY, SETTINGS, make_verdict
+from reports.reading import SCHEMA, load
 
 ONCE = "pairing::test_record_is_answered_exactly_once"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reports.md"
-STEPS = """
-import socket
-import pytest
-
-@pytest.mark.grpcstream_requirement("ORD-1")
-@pytest.mark.parametrize("number", range(4))
-def test_step(grpcstream, number):
-    assert grpcstream.list("x").collect()
-    if number == 3:
-        with socket.create_connection(("127.0.0.1", {port})) as gate:
-            gate.recv(1)
-"""
 
 
 @EITHER_WAY
@@ -201,100 +182,6 @@ def test_every_field_is_documented() -> None:
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-# However a run ends -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
-    """A run of four tests that hangs in the last one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(100)
-        (folder / "test_steps.py").write_text(STEPS.format(port=listener.getsockname()[1]))
-        arguments = [f"--grpcstream-target={core}", "--grpcstream-client=library", "--grpcstream-features=none"]
-        with subprocess.Popen(
-            [*PYTEST, "-pno:cacheprovider", "--grpcstream-report=out", *arguments, *options, "."],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            try:
-                gate, _ = listener.accept()
-                with gate:
-                    yield process, gate
-            finally:
-                process.kill()
-
-
-def _await_verdicts(folder: Path, count: int) -> Path:
-    """The file of verdicts as soon as it has so many."""
-    path = folder / "out" / "verdicts.jsonl"
-    until(lambda: path.exists() and path.read_bytes().count(b"\n") == 1 + count)
-    return path
-
-
-@EITHER_WAY
-def test_killed_run_leaves_every_verdict(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
-    """A reader recovers a report of the tests that had ended; it is valid and not complete."""
-    with halfway(tmp_path, core, *workers) as (process, _):
-        _await_verdicts(tmp_path, 3)
-        assert not (tmp_path / "out" / "report.json").exists()
-        process.kill()
-        process.wait()
-    report = read(tmp_path / "out")
-    assert find_problems(as_json(report)) == []
-    assert [(one.verdict, one.client) for one in report.tests] == [("passed", "library")] * 3
-    assert all(one.duration > 0 for one in report.tests)
-    assert (report.complete, report.ended, report.exit_code) == (False, None, None)
-    assert (report.verdict.word, report.target.text, report.target.features) == ("incomplete", core, ())
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest_grpcstream.report", "merge", str(tmp_path / "out")],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"| <code>{core}</code> | incomplete | " in done.stdout
-
-
-@EITHER_WAY
-def test_interrupted_run_is_incomplete(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
-    """It has ended, but neither completely nor with success; its report replaces the logged verdicts."""
-    with halfway(tmp_path, core, *workers) as (process, _):
-        verdicts = _await_verdicts(tmp_path, 3)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2, output
-    assert not verdicts.exists()
-    report = load(tmp_path / "out" / "report.json")
-    assert (report["complete"], report["exit_code"], report["verdict"]["word"]) == (False, 2, "incomplete")
-    assert report["ended"] is not None
-    assert "gRPC streams: incomplete" in (tmp_path / "out" / "summary.md").read_text()
-    assert json.loads((tmp_path / "out" / "badge.json").read_text()) == {
-        "schemaVersion": 1,
-        "label": "grpcstream",
-        "message": "incomplete",
-        "color": "lightgrey",
-    }
-
-
-def test_run_that_stops_at_a_failure_is_not_complete(report: Report, serve: Serve) -> None:
-    """Tests that were not run are missing in it."""
-    found = report(serve("plugin.servicers:ListSkipsOne"), "ordering", options=("-x",))
-    assert not found.report["complete"]
-    assert found.report["verdict"]["text"].startswith("incomplete; NOT conformant: failed: ")
-
-
-@EITHER_WAY
-def test_missing_target_leaves_a_report_without_tests(report: Report, workers: tuple[str, ...]) -> None:
-    """It is not complete, and has the exit code."""
-    found = report("127.0.0.1:1", ONCE, options=workers)
-    assert found.report["exit_code"] == found.result.ret != 0
-    assert not found.report["complete"]
-    assert found.report["verdict"]["word"] != "conformant"
-
-
 # Where it is written ----------------------------------------------------------------------------------------------
 
 
@@ -306,7 +193,7 @@ def test_folder_that_cannot_be_written_is_wrong_usage(run: Run, pytester: pytest
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert [line for line in result.errlines if line] == [
             f"ERROR: Invalid report {text!r} from the option --grpcstream-report; "
-            "valid is a folder that can be made if it is not there, and written to"
+            "expected a writable directory (created if missing)"
         ]
         assert "collected" not in result.stdout.str()
 
