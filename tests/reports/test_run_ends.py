@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from targets.witness import PYTEST, until
-from plugin.conftest import Serve
+import pytest
+
+from plugin.conftest import Run, Serve
 from pytest_grpcstream.report.reader import read
 from reports.conftest import EITHER_WAY, Report
 from reports.documents import as_json
 from reports.reading import find_problems, load
+from targets.witness import PYTEST, until
 
 ONCE = "pairing::test_record_is_answered_exactly_once"
 STEPS = """
@@ -122,3 +124,34 @@ def test_missing_target_leaves_a_report_without_tests(report: Report, workers: t
     assert found.report["exit_code"] == found.result.ret != 0
     assert not found.report["complete"]
     assert found.report["verdict"]["word"] != "conformant"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_full_disk_during_the_run_is_reported_at_its_end(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """It does not stop the run, whose report is written all the same."""
+    pytester.makeconftest(
+        """
+        def pytest_collection_finish(session):
+            log = session.config.pluginmanager.get_plugin("grpcstream-report")._log
+            log.close()
+            log._file = open("/dev/full", "wb", buffering=0)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_something(grpcstream):
+            assert grpcstream.list("x").collect()
+        """
+    )
+    options = ("--grpcstream-features=none", "--grpcstream-client=library", "--grpcstream-report=out")
+    result = run(f"--grpcstream-target={core}", *options, ".")
+    assert result.ret == 0
+    assert (
+        "report: out/report.json (verdicts.jsonl could not be written during the run: "
+        "[Errno 28] No space left on device)"
+    ) in result.outlines
+    assert len(load(pytester.path / "out" / "report.json")["tests"]) == 1
+    assert not (pytester.path / "out" / "verdicts.jsonl").exists()
