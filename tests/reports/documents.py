@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_grpcstream.report.building import RunProgress, build_report, describe_run
-from pytest_grpcstream.report.files import encode_report
+from pytest_grpcstream.report.encoding import encode_report
 from pytest_grpcstream.report.reader import read
 from pytest_grpcstream.report.values import Report
 from pytest_grpcstream.requirements.registry import registry
