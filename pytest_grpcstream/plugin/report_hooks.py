@@ -18,7 +18,8 @@ from pytest_grpcstream.plugin.session import Run
 from pytest_grpcstream.plugin.terminal import SummaryPlugin
 from pytest_grpcstream.report.badge import render_badge
 from pytest_grpcstream.report.building import RunProgress, build_report, describe_run, show_text
-from pytest_grpcstream.report.files import BADGE, REPORT, SUMMARY, VERDICTS, encode_report, write_atomically
+from pytest_grpcstream.report.encoding import encode_report
+from pytest_grpcstream.report.files import BADGE, REPORT, SUMMARY, VERDICTS, write_atomically
 from pytest_grpcstream.report.job_summary import render_job_summary
 from pytest_grpcstream.report.reader import ReportError, read
 from pytest_grpcstream.report.verdict_log import VerdictLog

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from pytest_grpcstream.report.values import Report
+from typing import Final
 
 REPORT: Final = "report.json"
 VERDICTS: Final = "verdicts.jsonl"
@@ -50,17 +46,3 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     os.replace(unfinished, path)
-
-
-def encode_report(report: Report) -> str:
-    """A report as JSON in ASCII, each test and each requirement on a line of its own."""
-    import msgspec
-
-    parts = []
-    for key, value in msgspec.to_builtins(report).items():
-        if isinstance(value, (list, tuple)) and value and isinstance(value[0], dict):
-            text = "[\n  " + ",\n  ".join(json.dumps(one) for one in value) + "\n ]"
-        else:
-            text = json.dumps(value)
-        parts.append(f" {json.dumps(key)}: {text}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"

@@ -57,5 +57,5 @@ def read(path: Path) -> Report:
             number = one_line(str(version), 40)
             raise ReportError(f"{shown} has schema {number}; this version of pytest-grpcstream reads up to {SCHEMA}")
         return recover_report(content) if logged else msgspec.json.decode(content, type=Report)
-    except (ValueError, RecursionError) as error:  # a DecodeError of msgspec is a ValueError
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ReportError(f"{shown} is not a report: {one_line(str(error), _PROBLEM_LIMIT)}") from None

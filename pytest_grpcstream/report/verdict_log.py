@@ -100,6 +100,7 @@ def recover_report(content: bytes) -> Report:
 
     Raises:
         ValueError: this is not such a file; the message says which line is wrong.
+        msgspec.ValidationError: a value is not valid in a report.
         RecursionError: a line is nested too deeply.
     """
     # What follows the last line break is empty, or was cut when the run was killed.

@@ -15,7 +15,7 @@ import pytest
 import pytest_grpcstream
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("google.protobuf", "grpc", "hpack")
+HEAVY = ("google.protobuf", "grpc", "hpack", "msgspec")
 SUITE = sorted((ROOT / "conformance").glob("**/*.py"))
 REFERENCE = sorted((ROOT / "reference_impl").glob("**/*.py"))
 LIBRARY = sorted((ROOT / "pytest_grpcstream").glob("**/*.py"))

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of reports: runs of pytest that write one."""
+"""Fixtures of the tests of reports: runs of pytest that write a report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EITHER_WAY = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "x
 
 @dataclass(frozen=True)
 class Reported:
-    """What came of a run that writes a report.
+    """A run that wrote a report, and its files.
 
     Attributes:
         result: the run.

@@ -4,52 +4,57 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_grpcstream.report.document import Course, document
-
-from pytest_grpcstream.report.files import dumped
+from pytest_grpcstream.report.building import RunProgress, build_report, describe_run
+from pytest_grpcstream.report.encoding import encode_report
+from pytest_grpcstream.report.reader import read
+from pytest_grpcstream.report.values import Report
 from pytest_grpcstream.requirements.registry import registry
 from pytest_grpcstream.settings import Settings
-from pytest_grpcstream.targets.security import PLAINTEXT
+from pytest_grpcstream.targets.address import parse
 from pytest_grpcstream.verdicts.results import Results
+from pytest_grpcstream.verdicts.test_verdict import TestVerdict
+from pytest_grpcstream.verdicts.verdict import Verdict
 
 DAY = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+SETTINGS = Settings(target=parse("one:1"), target_source="the option --grpcstream-target")
 
 
-def made(*verdicts: tuple[str, ...], whole: bool = True, exit_code: int | None = 1, **more: Any) -> dict[str, Any]:
-    """The report of a run whose tests came to these verdicts: requirement, verdict and, if there is one, reason.
+def make_report(*verdicts: tuple[str, ...], whole: bool = True, exit_code: int | None = 1, **more: Any) -> Report:
+    """The report of a run whose tests came to these verdicts: requirement, verdict and optionally a reason.
 
     Arguments:
         more: other values of the results, and ``target``, ``strict``, ``client``, ``missing``: tests without a verdict.
     """
-    entries = {f"a.py::test_{number}[wire]": entry(*one) for number, one in enumerate(verdicts)}
-    settings = Settings(
-        target=more.pop("target", "one:1"),
-        target_source="the option --grpcstream-target",
-        features=None,
-        client=more.pop("client", None),
-        timeout=5,
-        quiet=0.2,
-        startup_timeout=20,
-        strict=more.pop("strict", False),
-        security=PLAINTEXT,
-    )
-    tests = {*entries, *more.pop("missing", ())}
+    target = more.pop("target", "one:1")
+    settings = replace(SETTINGS, client=more.pop("client", None), strict=more.pop("strict", False))
+    missing = more.pop("missing", ())
+    results = Results(**more)
+    for number, one in enumerate(verdicts):
+        results.add(make_verdict(f"a.py::test_{number}[wire]", *one))
     ended = None if exit_code is None else DAY + datetime.timedelta(seconds=90)
-    course = Course(DAY, ended, exit_code, frozenset(tests), whole)
-    return document(settings, Results(verdicts=entries, **more), course)
+    progress = RunProgress(ended, exit_code, frozenset([*results.verdicts, *missing]))
+    report = build_report(describe_run(settings, DAY, whole=whole), results, progress, str)
+    return replace(report, target=replace(report.target, text=target))
 
 
-def entry(requirement: str, verdict: str, reason: str = "") -> dict[str, Any]:
-    """What is known of a test."""
+def make_verdict(nodeid: str, requirement: str, verdict: str, reason: str = "") -> TestVerdict:
+    """The verdict on a test over the wire client."""
     assert requirement in registry()
-    return {"id": requirement, "verdict": verdict, "reason": reason, "client": "wire", "target": "", "used": []}
+    return TestVerdict(nodeid, requirement, "wire", Verdict(verdict), reason)
 
 
-def put(path: Path, report: dict[str, Any]) -> Path:
+def as_json(report: Report) -> dict[str, Any]:
+    """A report as plain values."""
+    values: dict[str, Any] = json.loads(encode_report(report))
+    return values
+
+
+def write_report(path: Path, report: Report) -> Path:
     """Write a report as a run does."""
-    path.write_text(dumped(report), encoding="ascii")
-    assert json.loads(path.read_text()) == report
+    path.write_text(encode_report(report), encoding="ascii")
+    assert read(path) == report
     return path

@@ -1,26 +1,33 @@
-"""Reads the files of a report, each by means of its own and none of the package's, but for the schema."""
+"""Reads the files of a report, each independently of the package, except for the published schema."""
 
 from __future__ import annotations
 
 import json
 import struct
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pytest_grpcstream.report.validation import Validator
+from jsonschema import Draft202012Validator
 
-from pytest_grpcstream.report.reader import schema
+SCHEMA: dict[str, Any] = json.loads((resources.files("pytest_grpcstream.report") / "schema.json").read_bytes())
+"""The schema as it is published."""
+
+
+def find_problems(report: object) -> list[str]:
+    """What the published schema finds wrong with a document."""
+    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(report)]
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A report, which is ASCII and valid by the schema."""
+    """A report, which is ASCII and valid by the published schema."""
     report: dict[str, Any] = json.loads(path.read_bytes().decode("ascii"))
-    assert list(Validator(schema()).problems(report)) == []
+    assert find_problems(report) == []
     return report
 
 
-def events(path: Path) -> list[dict[str, Any]]:
+def load_events(path: Path) -> list[dict[str, Any]]:
     """The events of a file of timelines."""
     return [json.loads(line) for line in path.read_bytes().decode("ascii").splitlines()]
 
@@ -46,7 +53,7 @@ class Conversation:
     sizes: list[int] = field(default_factory=list)
 
 
-def conversations(content: bytes) -> list[Conversation]:
+def load_conversations(content: bytes) -> list[Conversation]:
     """The connections of a capture, of which every packet is in its place and has the right checksums."""
     assert struct.unpack_from("<IHHiII", content) == (0xA1B2C3D4, 2, 4, 0, 0, 0xFFFF)
     assert struct.unpack_from("<I", content, 20) == (101,)
@@ -66,9 +73,9 @@ def _take(found: dict[frozenset[tuple[bytes, int]], Conversation], packet: bytes
     assert header[0] == 0x45
     assert struct.unpack(">H", header[2:4]) == (len(packet),)
     assert header[9] == 6
-    assert _sum(header) == 0xFFFF
+    assert _sum_words(header) == 0xFFFF
     source, target = header[12:16], header[16:20]
-    assert _sum(source + target + struct.pack(">HH", 6, len(segment)) + segment) == 0xFFFF
+    assert _sum_words(source + target + struct.pack(">HH", 6, len(segment)) + segment) == 0xFFFF
     here, there, number, seen, words, flags = struct.unpack(">HHIIBB", segment[:14])
     data = segment[(words >> 4) * 4 :]
     ends = frozenset([(source, here), (target, there)])
@@ -85,7 +92,7 @@ def _take(found: dict[frozenset[tuple[bytes, int]], Conversation], packet: bytes
     conversation.sizes.append(len(data))
 
 
-def _sum(data: bytes) -> int:
+def _sum_words(data: bytes) -> int:
     """The sum of 16-bit words in one's complement arithmetic, word by word."""
     total = 0
     for place in range(0, len(data), 2):

@@ -1,4 +1,4 @@
-"""Servers that would like to act on whoever reads a report about them."""
+"""Servers whose answers attack the readers of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARKUP = (
     "_e_ ~~g~~ $x$ &lt; \\| [link](https://evil.example/) ``` <img src=x onerror=y>\n\n# heading\n| a | b |\n|---|---|"
     "\n- [ ] item\r\n::set-output:: <!-- \x1b]0;owned\x07\u202e\u2028\x00\x85"
 )
-"""Markup of every kind, and characters that act on a terminal."""
+"""Markup of every kind, and characters that control a terminal."""
 
 
 def _fail(requests: Iterator[StreamRequest], context: grpc.ServicerContext, details: str) -> StreamResponse:
@@ -26,53 +26,53 @@ def _fail(requests: Iterator[StreamRequest], context: grpc.ServicerContext, deta
 
 
 class Markup(Core):
-    """Shows markup wherever a server can: in names, and in the status of a Record or of a request without a point."""
+    """Sends markup wherever a server can: in names, and in the status of a Record or of a request without a point."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer by markup."""
+        """Answer with markup."""
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.UNKNOWN, MARKUP)
         yield response(MARKUP, request.pt.value)
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Fail by markup."""
+        """Fail with markup."""
         return _fail(requests, context, MARKUP)
 
 
 class Huge(Core):
-    """Ends every Record by a status message of 10 MB."""
+    """Ends every Record with a status message of 10 MB."""
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Fail at length."""
+        """Fail with a long message."""
         return _fail(requests, context, "<|`@>" * (2 << 20))
 
 
 class LongNames(Core):
-    """Answers every List by a name of 10 MB."""
+    """Answers every List with a name of 10 MB."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer at length."""
+        """Answer with a long name."""
         yield response("<|`@>" * (2 << 20), request.pt.value)
 
 
-class Telltale(Core):
-    """Sends back the secret that it was called with: as the name in a List, as the status of a Record."""
+class EchoSecret(Core):
+    """Echoes the secret metadata of a call: in the name of a List, in the status of a Record."""
 
     def _secret(self, context: grpc.ServicerContext) -> str:
         return next(str(value) for key, value in context.invocation_metadata() if key == "authorization")
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer by the secret."""
+        """Answer with the secret."""
         context.send_initial_metadata((("x-secret", self._secret(context)),))
         yield response(f"{'-' * 45}{self._secret(context)}", request.pt.value)
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Fail by the secret."""
+        """Fail with the secret."""
         return _fail(requests, context, f"{'-' * 140}{self._secret(context)}")
 
 
 class RecordFails(Core):
-    """Aborts every Record: a change for the worse."""
+    """Aborts every Record."""
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
         """Fail."""
@@ -80,7 +80,7 @@ class RecordFails(Core):
 
 
 def garbage(server: grpc.Server) -> None:
-    """Serve responses that are no UTF-8 and no message."""
+    """Serve responses that are not valid messages, with strings that are not UTF-8."""
 
     def stream(request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         yield b"\x0a\x05\x0a\x03\xff\xfe\x1b"

@@ -1,4 +1,4 @@
-"""The evidence of what failed: timelines and captures, of every connection of a test, bounded and named safely."""
+"""The evidence of what failed: timelines and captures of every connection of a test, limited and named safely."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
 from plugin.conftest import Run, Serve
 from pytest_grpcstream.clients.wire import WireClient
-from pytest_grpcstream.plugin.evidence import NO_BYTES, TESTS, _flow, _port
+from pytest_grpcstream.plugin.evidence import BUDGET_NOTE, LIBRARY_NOTE, TEST_LIMIT, _flow, _port
 from pytest_grpcstream.report import pcap, timelines
-from pytest_grpcstream.report.files import EVIDENCE, safe_name
+from pytest_grpcstream.report.files import PCAP_PATTERN, TIMELINE_PATTERN, make_safe_name, write_atomically
 from pytest_grpcstream.report.subject import Subject
 from pytest_grpcstream.wire.frames import PREFACE
 from reports.conftest import EITHER_WAY, Report
-from reports.reading import conversations, events, load
+from reports.reading import load, load_conversations, load_events
 
 LIST = "message_order::test_list_responses_arrive_in_the_order_they_were_written"
 
 
 def frames(content: bytes) -> list[Frame]:
-    """HTTP/2 frames, all of them whole."""
+    """The HTTP/2 frames of a text, all of them complete."""
     found = []
     while content:
         frame, length = Frame.parse_frame_header(memoryview(content[:9]))
@@ -37,14 +37,14 @@ def frames(content: bytes) -> list[Frame]:
 
 
 @EITHER_WAY
-def test_each_failed_test_has_the_events_of_its_streams(report: Report, serve: Serve, workers: tuple[str, ...]) -> None:
-    """One object for each event, in order, with the one that decided marked; whichever worker ran the test."""
+def test_failed_test_has_the_events_of_its_streams(report: Report, serve: Serve, workers: tuple[str, ...]) -> None:
+    """One object for each event, in order, and the deciding one marked; whichever worker ran the test."""
     found = report(serve("plugin.servicers:ListSkipsOne"), LIST, options=workers)
     assert len(found.tests) == 6
     named = {one["timeline"] for one in found.tests.values()}
     assert named == {name for name in found.texts() if name.startswith("timelines/")}
     for one in found.tests.values():
-        seen = events(found.folder / one["timeline"])
+        seen = load_events(found.folder / one["timeline"])
         assert {tuple(event)[:9] for event in seen} == {
             ("stream", "method", "connection", "stream_id", "n", "at", "side", "what", "detail")
         }
@@ -62,18 +62,16 @@ def test_each_failed_test_has_the_events_of_its_streams(report: Report, serve: S
 
 
 @EITHER_WAY
-def test_each_failed_test_of_the_wire_client_has_a_capture(
-    report: Report, serve: Serve, workers: tuple[str, ...]
-) -> None:
-    """What both sides sent can be read back from it, frame by frame; the library client has none and says why."""
+def test_failed_test_of_the_wire_client_has_a_capture(report: Report, serve: Serve, workers: tuple[str, ...]) -> None:
+    """It contains the frames of both sides; a note says why the library client has none."""
     address = serve("plugin.servicers:ListSkipsOne")
     found = report(address, LIST, options=workers)
     assert {one["pcap"] is None for one in found.tests.values() if one["client"] == "library"} == {True}
-    assert {one["note"] for one in found.tests.values() if one["client"] == "library"} == {NO_BYTES}
+    assert {one["note"] for one in found.tests.values() if one["client"] == "library"} == {LIBRARY_NOTE}
     captured = [one for one in found.tests.values() if one["client"] == "wire"]
     assert len(captured) == 3
     for one in captured:
-        [talk] = conversations((found.folder / one["pcap"]).read_bytes())
+        [talk] = load_conversations((found.folder / one["pcap"]).read_bytes())
         assert talk.ports == (49152, int(address.rpartition(":")[2]))
         assert talk.flags[:3] == [0x02, 0x12, 0x10]
         assert talk.times == sorted(talk.times)
@@ -85,16 +83,16 @@ def test_each_failed_test_of_the_wire_client_has_a_capture(
         assert sum(isinstance(one, DataFrame) for one in frames(talk.sent[False])) == 3
 
 
-def test_what_passed_or_was_warned_has_no_evidence(report: Report, serve: Serve) -> None:
-    """Nor has what was skipped."""
+def test_passed_and_warned_tests_have_no_evidence(report: Report, serve: Serve) -> None:
+    """Nor have skipped tests."""
     found = report(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages")
     assert {one["verdict"] for one in found.tests.values()} == {"passed", "warned", "not applicable"}
     assert {(one["timeline"], one["pcap"], one["note"]) for one in found.tests.values()} == {(None, None, "")}
     assert set(found.texts()) == {"report.json", "summary.md", "badge.json"}
 
 
-def test_every_connection_of_a_test_is_a_flow_of_its_own(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Also those of further clients that the wire client makes, and of clients that were connected by hand."""
+def test_every_connection_of_a_test_is_its_own_flow(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """Also those of further clients that the wire client makes, and of clients of grpcstream_connect."""
     pytester.makepyfile(
         """
         import pytest
@@ -112,9 +110,9 @@ def test_every_connection_of_a_test_is_a_flow_of_its_own(run: Run, pytester: pyt
     run(f"--grpcstream-target={core}", *arguments, ".")
     [test] = load(pytester.path / "out" / "report.json")["tests"]
     assert (test["expected"], test["actual"]) == ("one thing", "another")
-    talks = conversations((pytester.path / "out" / test["pcap"]).read_bytes())
+    talks = load_conversations((pytester.path / "out" / test["pcap"]).read_bytes())
     assert [talk.ports[0] for talk in talks] == [49152, 49153, 49154, 49155]
-    seen = events(pytester.path / "out" / test["timeline"])
+    seen = load_events(pytester.path / "out" / test["timeline"])
     assert {(event["stream"], event["connection"]) for event in seen} == {
         *((number, number) for number in range(1, 5)),
         *((0, number) for number in range(1, 5)),
@@ -124,8 +122,8 @@ def test_every_connection_of_a_test_is_a_flow_of_its_own(run: Run, pytester: pyt
     assert min(event["at"] for event in seen) == pytest.approx(0, abs=0.01)
 
 
-def test_a_failing_fixture_has_evidence_too(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """A failure after the test is told in the place of its success."""
+def test_failing_fixture_has_evidence(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """A failure in teardown replaces the success of the test."""
     pytester.makepyfile(
         """
         import pytest
@@ -146,11 +144,11 @@ def test_a_failing_fixture_has_evidence_too(run: Run, pytester: pytest.Pytester,
     assert all((pytester.path / "out" / one["timeline"]).is_file() for one in tests)
 
 
-# Names and bounds -------------------------------------------------------------------------------------------------
+# Names and limits -------------------------------------------------------------------------------------------------
 
 
-def test_names_of_files_cannot_leave_their_folder(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Whatever the ids of tests are, each has a file of its own in its folder."""
+def test_file_names_cannot_leave_their_folder(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """Whatever the ids of tests are, each has its own file in the folder."""
     pytester.makepyfile(
         """
         import pytest
@@ -169,29 +167,29 @@ def test_names_of_files_cannot_leave_their_folder(run: Run, pytester: pytest.Pyt
     folder = pytester.path / "out" / "deep"
     tests = load(folder / "report.json")["tests"]
     assert len(tests) == 12
-    for kind in ("timeline", "pcap"):
+    for kind, pattern in (("timeline", TIMELINE_PATTERN), ("pcap", PCAP_PATTERN)):
         names = [one[kind] for one in tests]
         assert len({name.casefold() for name in names}) == 12
-        assert all(EVIDENCE.fullmatch(name) and (folder / name).is_file() and len(name) < 130 for name in names)
+        assert all(re.fullmatch(pattern, name) and (folder / name).is_file() and len(name) < 130 for name in names)
     written = {path for path in pytester.path.rglob("*") if path.suffix in (".jsonl", ".pcap")}
     assert {path.parent.parent for path in written} == {folder}
     assert len(written) == 24
 
 
 @pytest.mark.parametrize("nodeid", ["", "::", "x::..", "x::[", "a::é", "a::b\n", "a::" + "/" * 300])
-def test_any_id_has_a_safe_name(nodeid: str) -> None:
-    """Letters, digits, underscores and dashes, at most about a hundred of them, and no dash at the beginning."""
-    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{12,100}", safe_name(nodeid, nodeid))
+def test_every_id_gets_a_safe_name(nodeid: str) -> None:
+    """At most 100 letters, digits, underscores and dashes, without a dash at the beginning."""
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{12,100}", make_safe_name(nodeid, nodeid))
 
 
-def test_the_number_of_files_is_bounded(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """A run in which everything fails keeps evidence of some tests, and says of the others that it has none."""
+def test_number_of_files_is_limited(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """If everything fails, some tests have evidence, and notes say why the others have none."""
     pytester.makepyfile(
         f"""
         import pytest
 
         @pytest.mark.grpcstream_requirement("ORD-1")
-        @pytest.mark.parametrize("number", range({TESTS + 5}))
+        @pytest.mark.parametrize("number", range({TEST_LIMIT + 5}))
         def test_number(grpcstream_wire, number):
             assert not grpcstream_wire.list("x").collect()
         """
@@ -199,13 +197,13 @@ def test_the_number_of_files_is_bounded(run: Run, pytester: pytest.Pytester, cor
     arguments = ("--grpcstream-features=none", "--grpcstream-client=wire", "--grpcstream-report=out")
     run(f"--grpcstream-target={core}", *arguments, "--tb=no", "-q", ".")
     tests = load(pytester.path / "out" / "report.json")["tests"]
-    assert [one["pcap"] is not None for one in tests] == [True] * TESTS + [False] * 5
-    assert {one["note"] for one in tests[TESTS:]} == {"this process has written as much evidence as it may"}
-    assert len(list((pytester.path / "out" / "pcap").iterdir())) == TESTS
+    assert [one["pcap"] is not None for one in tests] == [True] * TEST_LIMIT + [False] * 5
+    assert {one["note"] for one in tests[TEST_LIMIT:]} == {BUDGET_NOTE}
+    assert len(list((pytester.path / "out" / "pcap").iterdir())) == TEST_LIMIT
 
 
-def test_a_folder_that_is_gone_does_not_stop_the_run(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """The verdicts stand; the report says which file is missing and why."""
+def test_evidence_that_cannot_be_written_does_not_stop_the_run(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """The verdicts do not change; a note says why a file is missing."""
     pytester.makepyfile(
         """
         import pathlib
@@ -225,10 +223,8 @@ def test_a_folder_that_is_gone_does_not_stop_the_run(run: Run, pytester: pytest.
     assert test["note"].startswith("not written: ")
 
 
-def test_a_report_that_cannot_be_written_in_the_end_fails_the_run(
-    run: Run, pytester: pytest.Pytester, core: str
-) -> None:
-    """It was asked for, so its absence is no success."""
+def test_report_that_cannot_be_written_fails_the_run(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """The option asked for it."""
     pytester.makepyfile(
         """
         import pathlib
@@ -248,23 +244,23 @@ def test_a_report_that_cannot_be_written_in_the_end_fails_the_run(
 # The format of captures -------------------------------------------------------------------------------------------
 
 
-def test_a_capture_has_every_byte_of_both_directions_in_segments() -> None:
-    """None is larger than the MSS that both sides announce."""
+def test_capture_has_every_byte_of_both_directions_in_segments() -> None:
+    """No segment is larger than the MSS that both sides announce."""
     data = os.urandom(10_001)
     flow = pcap.Flow(443, 5.0, [pcap.Bytes(5.5, True, 0, data), pcap.Bytes(6.25, False, 0, data[:7])])
-    content, lost = pcap.capture([flow], 1 << 20)
-    [talk] = conversations(content)
+    content, lost = pcap.encode_capture([flow], 1 << 20)
+    [talk] = load_conversations(content)
     assert (talk.sent[True], talk.sent[False], lost) == (data, data[:7], 0)
     assert talk.sizes == [0, 0, 0, *[pcap.MSS] * 6, 10_001 - 6 * pcap.MSS, 7]
     assert [flag & 0x08 for flag in talk.flags] == [0, 0, 0, *[0] * 6, 8, 8]
     assert talk.times == [5.0] * 3 + [5.5] * 7 + [6.25]
 
 
-def test_a_capture_whose_beginning_is_lost_starts_where_it_can() -> None:
-    """The numbers say how much came before, also beyond 2^32, and nothing seems to be missing."""
+def test_capture_without_the_first_bytes_starts_at_their_successors() -> None:
+    """Sequence numbers say how much came before, also beyond 2^32, and leave no gap."""
     for offset in (5000, 2**32 - 3, 2**32 + 10):
         chunks = [pcap.Bytes(1.0, False, offset, b"rest"), pcap.Bytes(1.0, False, offset + 4, b"more")]
-        content, _ = pcap.capture([pcap.Flow(80, 0.0, chunks)], 1 << 20)
+        content, _ = pcap.encode_capture([pcap.Flow(80, 0.0, chunks)], 1 << 20)
         numbers = [int.from_bytes(packet[24:28], "big") for packet in _packets(content)]
         place = offset % 2**32
         assert numbers == [0, place, 1, (place + 1) % 2**32, (place + 5) % 2**32]
@@ -280,22 +276,22 @@ def _packets(content: bytes) -> list[bytes]:
     return found
 
 
-def test_a_capture_is_bounded_and_keeps_the_newest_connections() -> None:
-    """Of one that does not fit the beginning stays, and how much is missing is told."""
+def test_capture_is_limited_and_keeps_the_newest_connections() -> None:
+    """The beginning of a connection that does not fit is kept; the result says how much is missing."""
     flows = [pcap.Flow(80, 0.0, [pcap.Bytes(0.0, True, 0, bytes([number]) * 2000)]) for number in range(4)]
-    content, lost = pcap.capture(flows, 6500)
+    content, lost = pcap.encode_capture(flows, 6500)
     assert len(content) <= 6500
-    talks = conversations(content)
+    talks = load_conversations(content)
     assert [talk.ports[0] for talk in talks] == [49153, 49154, 49155]
     assert [len(talk.sent[True]) for talk in talks] == [1460, 2000, 2000]
     assert lost == 2000 + 540
-    assert conversations(pcap.capture(flows, 50)[0]) == []
+    assert load_conversations(pcap.encode_capture(flows, 50)[0]) == []
 
 
-def test_ports_are_distinct_and_the_server_s_own() -> None:
-    """Also where the server has one of those that are given to clients."""
+def test_ports_are_distinct() -> None:
+    """Also if the server has one of the ports that clients get in a capture."""
     flows = [pcap.Flow(49153, 0.0, []) for _ in range(3)]
-    talks = conversations(pcap.capture(flows, 1 << 20)[0])
+    talks = load_conversations(pcap.encode_capture(flows, 1 << 20)[0])
     assert [talk.ports for talk in talks] == [(49152, 49153), (49151, 49153), (49154, 49153)]
     assert [_port(text) for text in ("127.0.0.1:80", "[::1]:8080", "unix:/tmp/x:99")] == [80, 8080, 50051]
 
@@ -303,36 +299,36 @@ def test_ports_are_distinct_and_the_server_s_own() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\0", b"\0\0", b"\xff\xff", b"\xff\xff\xff\xff", b"\1", b"\xff\xfe\0\1", b"abc"]
 )
-def test_the_checksum_is_that_of_rfc_1071(data: bytes) -> None:
-    """A sum with the checksum in it has all bits set, or there was nothing to sum."""
+def test_checksum_is_that_of_rfc_1071(data: bytes) -> None:
+    """A sum that includes the checksum has all bits set."""
     total = sum(int.from_bytes(data[place : place + 2].ljust(2, b"\0"), "big") for place in range(0, len(data), 2))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
-    assert pcap.checksum(data) == 0xFFFF - total
+    assert pcap.compute_checksum(data) == 0xFFFF - total
 
 
-def test_a_connection_that_outgrew_its_tape_is_captured_from_where_that_begins(core: str) -> None:
-    """The tape keeps the newest bytes; the numbers of the capture are their places."""
+def test_capture_starts_where_the_byte_log_does(core: str) -> None:
+    """The byte log keeps the newest bytes; the sequence numbers of the capture are their offsets."""
     with WireClient(core) as client:
         for _ in range(20):
             client.list("x" * 60_000).collect()
     [connection] = client.connections
-    tape = connection.byte_log
-    [talk] = conversations(pcap.capture([_flow(connection)], 8 << 20)[0])
-    assert tape.bytes_received > (1 << 20) >= len(tape.received())
-    assert talk.sent[False] == tape.received()
-    assert talk.first[False] == tape.bytes_received - len(tape.received()) + 1
+    log = connection.byte_log
+    [talk] = load_conversations(pcap.encode_capture([_flow(connection)], 8 << 20)[0])
+    assert log.bytes_received > (1 << 20) >= len(log.received())
+    assert talk.sent[False] == log.received()
+    assert talk.first[False] == log.bytes_received - len(log.received()) + 1
 
 
-def test_timelines_are_bounded_and_keep_the_newest_streams(core: str) -> None:
+def test_timelines_are_limited_and_keep_the_newest_streams(core: str) -> None:
     """A last line says how many events are missing."""
     with WireClient(core) as client:
         streams = [client.list("x") for _ in range(10)]
         for stream in streams:
             stream.collect()
         subject = Subject(tuple(streams), (client.connection,))
-        every = timelines.rendered(subject, str, 1 << 20).splitlines()
-        text = timelines.rendered(subject, str, 5000)
+        every = timelines.render_timelines(subject, str, 1 << 20).splitlines()
+        text = timelines.render_timelines(subject, str, 5000)
     assert len(text) <= 5000
     *some, last = map(json.loads, text.splitlines())
     assert last == {"left_out": len(every) - len(some)}
@@ -340,11 +336,9 @@ def test_timelines_are_bounded_and_keep_the_newest_streams(core: str) -> None:
     assert 10 in {one["stream"] for one in some}
 
 
-def test_evidence_is_written_in_one_step(tmp_path: Path) -> None:
-    """What is read at any time is whole: nothing is left beside it."""
-    from pytest_grpcstream.report.files import write
-
-    write(tmp_path / "deep" / "one.txt", "first")
-    write(tmp_path / "deep" / "one.txt", b"second")
+def test_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    """No temporary file is left."""
+    write_atomically(tmp_path / "deep" / "one.txt", "first")
+    write_atomically(tmp_path / "deep" / "one.txt", b"second")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one.txt"]
     assert (tmp_path / "deep" / "one.txt").read_bytes() == b"second"

@@ -1,4 +1,4 @@
-"""implementations/matrix.py: the page of all gates, written from reports that are there."""
+"""implementations/matrix.py: the page of all gates, written from existing reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reports.documents import made, put
+from reports.documents import make_report, write_report
 
 MATRIX = Path(__file__).resolve().parents[2] / "implementations" / "matrix.py"
 
@@ -19,17 +19,21 @@ def matrix(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def gate(folder: Path, name: str, **about: object) -> Path:
-    """Leave what is known of a gate, and return its folder."""
+    """Write what is known of a gate, and return its folder."""
     (folder / name).mkdir()
     (folder / name / "gate.json").write_text(json.dumps(about), encoding="utf-8")
     return folder / name
 
 
-def test_a_page_is_written_from_the_reports_that_are_there(tmp_path: Path) -> None:
-    """A red gate is told and makes the exit code 1; one that was skipped, or is wrong on purpose, has no column."""
-    put(gate(tmp_path, "go-grpc", stack="grpc-go 1.2.3", code=0) / "report.json", made(("ORD-1", "passed")))
-    put(gate(tmp_path, "nginx", stack="nginx 4.5", code=1) / "report.json", made(("ORD-1", "failed")))
-    put(gate(tmp_path, "caddy-host-name", stack="Caddy 2.1", code=0) / "report.json", made(("ORD-1", "failed")))
+def test_page_is_written_from_existing_reports(tmp_path: Path) -> None:
+    """A red gate makes the exit code 1; a gate that was skipped, or is wrong on purpose, has no column."""
+    write_report(
+        gate(tmp_path, "go-grpc", stack="grpc-go 1.2.3", code=0) / "report.json", make_report(("ORD-1", "passed"))
+    )
+    write_report(gate(tmp_path, "nginx", stack="nginx 4.5", code=1) / "report.json", make_report(("ORD-1", "failed")))
+    write_report(
+        gate(tmp_path, "caddy-host-name", stack="Caddy 2.1", code=0) / "report.json", make_report(("ORD-1", "failed"))
+    )
     gate(tmp_path, "envoy", skipped="envoy not installed")
     page = tmp_path / "page.md"
     done = matrix(f"--reports={tmp_path}", f"--page={page}")
@@ -44,8 +48,8 @@ def test_a_page_is_written_from_the_reports_that_are_there(tmp_path: Path) -> No
     assert "| requirement | severity | sentence | <code>go-grpc</code> | <code>nginx</code> |" in lines
 
 
-def test_a_gate_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    """Nothing is run for a name that was mistyped."""
+def test_unknown_gate_is_wrong_usage(tmp_path: Path) -> None:
+    """Nothing is run for a mistyped name."""
     done = matrix("go-grcp", f"--reports={tmp_path}")
     assert done.returncode == 2
     assert "unknown gate go-grcp; choose from reference, " in done.stderr

@@ -1,27 +1,27 @@
-"""summary.md and badge.json: what a reader of a CI job sees first."""
+"""summary.md and badge.json: the page and the badge about a run."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from plugin.conftest import Serve
-from pytest_grpcstream.report.badge import badge
-from pytest_grpcstream.report.job_summary import job_summary
-from pytest_grpcstream.report.markdown import code, plain, table
+from pytest_grpcstream.report.badge import render_badge
+from pytest_grpcstream.report.job_summary import render_job_summary
+from pytest_grpcstream.report.markdown import escape, format_code, format_table
+from pytest_grpcstream.report.reader import read
+from pytest_grpcstream.report.values import Report
 from pytest_grpcstream.requirements.registry import registry
-from pytest_grpcstream.verdicts.results import VERDICTS
-from reports.conftest import EITHER_WAY, Report
-from reports.documents import made
+from pytest_grpcstream.verdicts.verdict import Verdict
+from reports.conftest import EITHER_WAY
+from reports.conftest import Report as RunReport
+from reports.documents import make_report
 
 
 @EITHER_WAY
-def test_the_page_tells_what_failed_and_what_was_checked(
-    report: Report, serve: Serve, workers: tuple[str, ...]
-) -> None:
-    """Table by area, failures with what was expected and seen, warnings, coverage, and where the evidence is."""
+def test_page_has_failures_and_coverage(report: RunReport, serve: Serve, workers: tuple[str, ...]) -> None:
+    """A table by area, failures with expected and actual, warnings, coverage, and the files of evidence."""
     found = report(serve("plugin.servicers:SeveralFaults"), "message_order", "survival_of_messages", options=workers)
     page = found.texts()["summary.md"].splitlines()
     assert page[0] == "## gRPC streams: NOT conformant"
@@ -44,39 +44,46 @@ def test_the_page_tells_what_failed_and_what_was_checked(
     title = f"### Coverage: {coverage['checked']} of {coverage['total']} error-level requirements checked"
     assert title in page
     assert "- <code>not applicable: the target has no echo</code>: ORD-2, ORD-3" in page
-    assert json.loads(found.texts()["badge.json"]) == badge(found.report)
+    assert json.loads(found.texts()["badge.json"]) == render_badge(read(found.folder))
 
 
-def test_a_page_stays_short_whatever_fails() -> None:
-    """What is left out is counted; what fails for one reason is one entry."""
-    page = job_summary(made(*(("ORD-1", "failed", f"reason {number} {'<' * 900}") for number in range(400))))
+def test_page_stays_short_whatever_fails() -> None:
+    """Entries that are left out are counted; tests that fail for one reason are one entry."""
+    page = render_job_summary(
+        make_report(*(("ORD-1", "failed", f"reason {number} {'<' * 900}") for number in range(400)))
+    )
     assert len(page) < 500_000
     assert "- and 350 more, all of them in report.json\n" in page
-    page = job_summary(made(*[("ORD-1", "inconclusive", "one reason")] * 400))
+    page = render_job_summary(make_report(*[("ORD-1", "inconclusive", "one reason")] * 400))
     assert page.count("- **ORD-1** inconclusive: ") == 1
     assert " and 399 more\n" in page
-    page = job_summary(made(*(("ORD-1", "warned", f"reason {number}") for number in range(400)), exit_code=0))
+    page = render_job_summary(
+        make_report(*(("ORD-1", "warned", f"reason {number}") for number in range(400)), exit_code=0)
+    )
     assert "### Warnings (400)\n" in page
     assert "- and 350 more, all of them in report.json\n" in page
 
 
-def test_the_page_says_what_failures_may_come_from() -> None:
-    """A proxy that is set up wrongly is guessed in the report too, and a passing run has no hints."""
+def test_page_hints_at_causes_of_failures() -> None:
+    """The report guesses at a proxy that is set up wrongly too; a passing run has no hints."""
     reason = "the RPC ended with UNAVAILABLE 'HTTP status 502, content-type text/html'"
-    report = made(("ORD-1", "failed", reason), ("EOF-1", "failed", reason), ("EOF-2", "warned", reason))
-    [hint] = report["hints"]
+    report = make_report(("ORD-1", "failed", reason), ("EOF-1", "failed", reason), ("EOF-2", "warned", reason))
+    [hint] = report.hints
     assert "proto h2" in hint
-    assert hint.endswith("(2 failures look like that)")
-    assert f"### Hints (1)\n\n- {plain(hint)}\n" in job_summary(report)
-    assert "Hints" not in job_summary(made(("ORD-1", "warned", reason), exit_code=0))
+    assert hint.endswith("(2 failures of this kind)")
+    assert f"### Hints (1)\n\n- {escape(hint)}\n" in render_job_summary(report)
+    assert "Hints" not in render_job_summary(make_report(("ORD-1", "warned", reason), exit_code=0))
 
 
-@pytest.mark.parametrize("verdict", VERDICTS)
-def test_every_verdict_has_its_place(verdict: str) -> None:
-    """A page can be made of any, and what is red stands among the failures."""
-    page = job_summary(made(("ORD-1", verdict, "why"), deaths={"it died": None}, complaints=["no such test"]))
+@pytest.mark.parametrize("verdict", Verdict)
+def test_page_lists_exactly_the_red_verdicts_as_failures(verdict: Verdict) -> None:
+    """A page can be made of any verdict."""
+    page = render_job_summary(
+        make_report(("ORD-1", verdict, "why"), deaths={"it died": None}, complaints=["no such test"])
+    )
     red = verdict in ("failed", "changed", "fixed", "flaky", "inconclusive")
     assert ("### Failures (1)" in page) is red
+    assert (" | not run |" in page) is (verdict == "not run")
     assert (f"- **ORD-1** {verdict}: " in page) is red
     assert "- <code>it died</code>\n- <code>no such test</code>\n" in page
 
@@ -84,25 +91,33 @@ def test_every_verdict_has_its_place(verdict: str) -> None:
 @pytest.mark.parametrize(
     ("report", "message", "color"),
     [
-        (made(("ORD-1", "passed"), exit_code=0), "conformant", "brightgreen"),
-        (made(("ORD-1", "passed"), whole=False, exit_code=0), "conformant in part", "brightgreen"),
-        (made(("ORD-1", "passed"), *[("ORD-2", "warned")] * 26, exit_code=0), "conformant, 26 warnings", "green"),
-        (made(("ORD-1", "passed"), ("ORD-2", "warned"), exit_code=0), "conformant, 1 warning", "green"),
-        (made(("ORD-1", "expected"), exit_code=0), "conformant, 1 expected failure", "green"),
-        (made(*[("ORD-1", word) for word in ("failed", "changed", "flaky")], ("ORD-2", "warned")), "3 failed", "red"),
-        (made(("ORD-1", "failed"), ("ORD-2", "inconclusive")), "1 failed, 1 inconclusive", "red"),
-        (made(("ORD-1", "inconclusive"), exit_code=None), "1 inconclusive", "red"),
-        (made(("ORD-1", "passed"), deaths={"it died": None}), "not conformant", "red"),
-        (made(("ORD-1", "passed"), exit_code=None), "incomplete", "lightgrey"),
-        (made(("ORD-1", "passed"), missing=["a.py::other"], exit_code=0), "incomplete", "lightgrey"),
-        (made(("ORD-1", "passed"), exit_code=2), "incomplete", "lightgrey"),
-        (made(("ORD-1", "not applicable"), exit_code=0), "nothing checked", "lightgrey"),
-        (made(exit_code=5), "nothing checked", "lightgrey"),
+        (make_report(("ORD-1", "passed"), exit_code=0), "conformant", "brightgreen"),
+        (make_report(("ORD-1", "passed"), whole=False, exit_code=0), "conformant in part", "brightgreen"),
+        (
+            make_report(("ORD-1", "passed"), *[("ORD-2", "warned")] * 26, exit_code=0),
+            "conformant, 26 warnings",
+            "green",
+        ),
+        (make_report(("ORD-1", "passed"), ("ORD-2", "warned"), exit_code=0), "conformant, 1 warning", "green"),
+        (make_report(("ORD-1", "expected"), exit_code=0), "conformant, 1 expected failure", "green"),
+        (
+            make_report(*[("ORD-1", word) for word in ("failed", "changed", "flaky")], ("ORD-2", "warned")),
+            "3 failed",
+            "red",
+        ),
+        (make_report(("ORD-1", "failed"), ("ORD-2", "inconclusive")), "1 failed, 1 inconclusive", "red"),
+        (make_report(("ORD-1", "inconclusive"), exit_code=None), "1 inconclusive", "red"),
+        (make_report(("ORD-1", "passed"), deaths={"it died": None}), "not conformant", "red"),
+        (make_report(("ORD-1", "passed"), exit_code=None), "incomplete", "lightgrey"),
+        (make_report(("ORD-1", "passed"), missing=["a.py::other"], exit_code=0), "incomplete", "lightgrey"),
+        (make_report(("ORD-1", "passed"), exit_code=2), "incomplete", "lightgrey"),
+        (make_report(("ORD-1", "not applicable"), exit_code=0), "nothing checked", "lightgrey"),
+        (make_report(exit_code=5), "nothing checked", "lightgrey"),
     ],
 )
-def test_the_badge_says_no_more_than_the_run(report: dict[str, Any], message: str, color: str) -> None:
-    """Green is for what came to its end and found nothing wrong."""
-    assert badge(report) == {"schemaVersion": 1, "label": "grpcstream", "message": message, "color": color}
+def test_badge_has_the_verdict_of_the_run(report: Report, message: str, color: str) -> None:
+    """It is green only if the run came to its end and found nothing wrong."""
+    assert render_badge(report) == {"schemaVersion": 1, "label": "grpcstream", "message": message, "color": color}
 
 
 @pytest.mark.parametrize(
@@ -117,15 +132,15 @@ def test_the_badge_says_no_more_than_the_run(report: dict[str, Any], message: st
         ("é中", "é中"),
     ],
 )
-def test_active_characters_are_references(text: str, shown: str) -> None:
-    """They are shown as what they are, and mean nothing."""
-    assert plain(text) == shown
-    assert code(text) == f"<code>{shown}</code>"
+def test_active_characters_become_references(text: str, shown: str) -> None:
+    """They are shown as they are, and have no effect."""
+    assert escape(text) == shown
+    assert format_code(text) == f"<code>{shown}</code>"
 
 
-def test_code_keeps_spaces_and_has_a_limit() -> None:
-    """Two spaces stay two; a long text is cut and says so."""
-    assert code(" a  b ") == "<code>&#160;a&#160; b&#160;</code>"
-    assert code("x" * 301) == f"<code>{'x' * 300}... (301 characters)</code>"
-    assert code("") == ""
-    assert table(["a", "b"], [["1", ""]]) == ["| a | b |", "| --- | --- |", "| 1 |  |"]
+def test_code_keeps_spaces_and_is_limited() -> None:
+    """Two spaces stay two; a text that is cut says how long it was."""
+    assert format_code(" a  b ") == "<code>&#160;a&#160; b&#160;</code>"
+    assert format_code("x" * 301) == f"<code>{'x' * 300}... (301 characters)</code>"
+    assert format_code("") == ""
+    assert format_table(["a", "b"], [["1", ""]]) == ["| a | b |", "| --- | --- |", "| 1 |  |"]

@@ -1,15 +1,12 @@
-"""report.json: what it says of a run, and that it is there whatever becomes of the run."""
+"""report.json: what it says about a run, however the run ends."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import os
-import signal
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +14,22 @@ import pytest
 
 from plugin.conftest import Run, Serve
 from plugin.results import cases
-from pytest_grpcstream.report.reader import schema
+from pytest_grpcstream.report.building import describe_run
+from pytest_grpcstream.report.verdict_log import VerdictLog
+from pytest_grpcstream.verdicts.test_verdict import Evidence
 from reports.conftest import EITHER_WAY, Report
-from reports.reading import load
-from targets.witness import PYTEST, until
+from reports.documents import DAY, SETTINGS, make_verdict
+from reports.reading import SCHEMA, load
 
 ONCE = "record_pairing::test_record_is_answered_exactly_once"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reports.md"
-STEPS = """
-import socket
-import pytest
-
-@pytest.mark.grpcstream_requirement("ORD-1")
-@pytest.mark.parametrize("number", range(4))
-def test_step(grpcstream, number):
-    assert grpcstream.list("x").collect()
-    if number == 3:
-        with socket.create_connection(("127.0.0.1", {port})) as gate:
-            gate.recv(1)
-"""
 
 
 @EITHER_WAY
-def test_it_says_of_each_test_what_came_of_it(
+def test_report_has_the_verdict_on_every_test(
     report: Report, serve: Serve, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    """The same as pytest's own reports, with the requirement and the time that it took; one report from all workers."""
+    """The same as in pytest's own reports, with requirement and duration; one report of all workers."""
     address = serve("plugin.servicers:SeveralFaults")
     began = datetime.datetime.now(datetime.UTC)
     found = report(address, "message_order", "survival_of_messages", options=("--junitxml=junit.xml", *workers))
@@ -72,8 +59,8 @@ def test_it_says_of_each_test_what_came_of_it(
     assert f"verdict: {found.report['verdict']['text']}" in found.result.outlines
 
 
-def test_it_says_of_each_requirement_what_came_of_it(report: Report, serve: Serve) -> None:
-    """The gravest verdict of its tests, and none where there was no test; what concerns other runs is left out."""
+def test_report_has_the_verdict_on_every_requirement(report: Report, serve: Serve) -> None:
+    """The gravest of its tests, null without a test; requirements that concern other runs are left out."""
     found = report(serve("plugin.servicers:SeveralFaults"), "message_order", "survival_of_messages")
     requirements = found.requirements
     failed = requirements["ORD-1"]
@@ -94,8 +81,8 @@ def test_it_says_of_each_requirement_what_came_of_it(report: Report, serve: Serv
     ]
 
 
-def test_it_says_what_the_run_was_about(report: Report, reference: str, core: str) -> None:
-    """Target, features that were found, clients, settings."""
+def test_report_has_target_and_settings(report: Report, reference: str, core: str) -> None:
+    """Features that were declared, clients, options."""
     found = report(reference, ONCE, options=("--grpcstream-features=all", "--grpcstream-client=wire"))
     target = found.report["target"]
     assert target["text"] == reference
@@ -108,10 +95,10 @@ def test_it_says_what_the_run_was_about(report: Report, reference: str, core: st
 
 
 @EITHER_WAY
-def test_features_that_were_found_out_are_told(
+def test_report_has_features_that_were_probed(
     run: Run, reference: str, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    """They come from where the tests run, and where a test needs them."""
+    """The process that runs the tests probes them, if a test needs them."""
     name = "pytest_grpcstream.conformance.test_record_pairing::test_record_counts_requests_that_are_not_directives"
     target = f"--grpcstream-target={reference}"
     assert run(target, "--grpcstream-report=out", *workers, "--pyargs", name).ret == 0
@@ -121,10 +108,10 @@ def test_features_that_were_found_out_are_told(
 
 
 @EITHER_WAY
-def test_expected_changed_fixed_and_flaky_have_their_words(
+def test_expected_changed_fixed_and_flaky_are_reported(
     report: Report, serve: Serve, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    """Each is the verdict of its test, and of its requirement."""
+    """Each is the verdict on its test, and on its requirement."""
     entries = {"ORD-1": "3 in all", "test_list_returns_the_name_as_it_was_sent[library-one]": "anything else"}
     (pytester.path / "list.toml").write_text(
         "".join(f"[[expect]]\nid = '{name}'\nreason = '{reason}'\n" for name, reason in entries.items())
@@ -148,8 +135,8 @@ def test_expected_changed_fixed_and_flaky_have_their_words(
     assert (found.requirements["PAIR-1"]["verdict"], found.report["verdict"]["word"]) == ("flaky", "not conformant")
 
 
-def test_the_target_behind_is_told_beside(report: Report, serve: Serve, core: str) -> None:
-    """With its own verdict and reason, test by test."""
+def test_report_has_the_verdict_on_the_upstream_server(report: Report, serve: Serve, core: str) -> None:
+    """With its reason, test by test."""
     options = ("--grpcstream-client=wire", f"--grpcstream-direct={core}")
     found = report(serve("reports.servicers:RecordFails"), ONCE, options=options)
     assert found.report["target"]["direct"] == core
@@ -157,8 +144,8 @@ def test_the_target_behind_is_told_beside(report: Report, serve: Serve, core: st
     assert [one["direct"] for one in found.tests.values()] == [{"verdict": "passed", "reason": ""}] * len(found.tests)
 
 
-def test_where_the_clients_disagree_it_is_told(report: Report, serve: Serve) -> None:
-    """With the verdict by each of them."""
+def test_report_has_disagreements_of_the_clients(report: Report, serve: Serve) -> None:
+    """With the verdict by each client."""
     test = "test_list_responses_arrive_in_the_order_they_were_written"
     found = report(serve("plugin.servicers:WrongForGrpcio"), f"message_order::{test}")
     # In the order in which the tests ran, which is not the same in every version of pytest.
@@ -168,10 +155,8 @@ def test_where_the_clients_disagree_it_is_told(report: Report, serve: Serve) -> 
     ]
 
 
-def test_deaths_and_expectations_that_nothing_fulfills_are_told(
-    report: Report, pytester: pytest.Pytester, core: str
-) -> None:
-    """They fail a run without a failing test, so the report has them too."""
+def test_report_has_stale_expected_failures(report: Report, pytester: pytest.Pytester, core: str) -> None:
+    """They fail a run without a failing test."""
     (pytester.path / "list.toml").write_text("[[expect]]\nid = 'ORD-999'\nreason = 'x'\n")
     found = report(core, ONCE, options=("--grpcstream-expect=list.toml",))
     assert found.report["exit_code"] == 1
@@ -180,8 +165,8 @@ def test_deaths_and_expectations_that_nothing_fulfills_are_told(
     assert json.loads((found.folder / "badge.json").read_text())["message"] == "not conformant"
 
 
-def test_every_field_is_documented_and_in_the_schema() -> None:
-    """Docs and schema name the same fields; what the schema describes it also requires."""
+def test_every_field_is_documented() -> None:
+    """Docs and schema name the same fields; the schema requires every field that it describes."""
     text = DOCS.read_text(encoding="utf-8")
 
     def fields(one: Any) -> Iterator[str]:
@@ -192,118 +177,38 @@ def test_every_field_is_documented_and_in_the_schema() -> None:
             for value in one.values():
                 yield from fields(value)
 
-    names = set(fields(schema()))
+    names = set(fields(SCHEMA))
     assert {"schema", "nodeid", "sentence"} <= names
     assert [name for name in names if f"`{name}`" not in text] == []
-
-
-# However a run ends -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def halfway(folder: Path, core: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], socket.socket]]:
-    """A run of four tests that stands still in the last one."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(100)
-        (folder / "test_steps.py").write_text(STEPS.format(port=listener.getsockname()[1]))
-        arguments = [f"--grpcstream-target={core}", "--grpcstream-client=library", "--grpcstream-features=none"]
-        with subprocess.Popen(
-            [*PYTEST, "-pno:cacheprovider", "--grpcstream-report=out", *arguments, *options, "."],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as process:
-            try:
-                gate, _ = listener.accept()
-                with gate:
-                    yield process, gate
-            finally:
-                process.kill()
-
-
-def _await(folder: Path, count: int) -> dict[str, Any]:
-    """The report as soon as it has so many tests; it is valid at any time."""
-    until(lambda: len(load(folder / "out" / "report.json")["tests"]) == count)
-    return load(folder / "out" / "report.json")
-
-
-@EITHER_WAY
-def test_a_killed_run_leaves_what_was_known(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
-    """Every test that had ended stands in a report that is valid and not complete."""
-    with halfway(tmp_path, core, *workers) as (process, _):
-        report = _await(tmp_path, 3)
-        process.kill()
-        process.wait()
-        assert load(tmp_path / "out" / "report.json") == report
-    assert {one["verdict"] for one in report["tests"]} == {"passed"}
-    assert (report["complete"], report["ended"], report["exit_code"]) == (False, None, None)
-    assert report["verdict"]["word"] == "incomplete"
-
-
-@EITHER_WAY
-def test_an_interrupted_run_says_so(tmp_path: Path, core: str, workers: tuple[str, ...]) -> None:
-    """It has ended, but it is not complete, and it is no success."""
-    with halfway(tmp_path, core, *workers) as (process, _):
-        _await(tmp_path, 3)
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-    assert process.returncode == 2, output
-    report = load(tmp_path / "out" / "report.json")
-    assert (report["complete"], report["exit_code"], report["verdict"]["word"]) == (False, 2, "incomplete")
-    assert report["ended"] is not None
-    assert "gRPC streams: incomplete" in (tmp_path / "out" / "summary.md").read_text()
-    assert json.loads((tmp_path / "out" / "badge.json").read_text()) == {
-        "schemaVersion": 1,
-        "label": "grpcstream",
-        "message": "incomplete",
-        "color": "lightgrey",
-    }
-
-
-def test_a_run_that_stops_at_a_failure_is_not_complete(report: Report, serve: Serve) -> None:
-    """What was not run is missing in it."""
-    found = report(serve("plugin.servicers:ListSkipsOne"), "message_order", options=("-x",))
-    assert not found.report["complete"]
-    assert found.report["verdict"]["text"].startswith("incomplete; NOT conformant: failed: ")
-
-
-@EITHER_WAY
-def test_a_missing_target_leaves_a_report_without_tests(report: Report, workers: tuple[str, ...]) -> None:
-    """It is not complete, and tells the exit code."""
-    found = report("127.0.0.1:1", ONCE, options=workers)
-    assert found.report["exit_code"] == found.result.ret != 0
-    assert not found.report["complete"]
-    assert found.report["verdict"]["word"] != "conformant"
 
 
 # Where it is written ----------------------------------------------------------------------------------------------
 
 
-def test_a_folder_that_cannot_be_written_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """One message before anything is collected says where it was named and what is valid."""
+def test_folder_that_cannot_be_written_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """One message before collection says where it was named and what is valid."""
     (pytester.path / "file").write_text("not a folder")
     for text in ("file", "file/out", "/proc/nowhere"):
         result = run(f"--grpcstream-target={core}", f"--grpcstream-report={text}")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         assert [line for line in result.errlines if line] == [
             f"ERROR: Invalid report {text!r} from the option --grpcstream-report; "
-            "valid is a folder that can be made if it is not there, and written to"
+            "expected a writable directory (created if missing)"
         ]
         assert "collected" not in result.stdout.str()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_that_is_forbidden_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Being there is not enough."""
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_forbidden_folder_is_wrong_usage(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """It exists, but is not writable."""
     (pytester.path / "out").mkdir(mode=0o500)
     assert run(f"--grpcstream-target={core}", "--grpcstream-report=out").ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_the_folder_may_come_from_the_environment_or_the_ini_file(
+def test_folder_may_come_from_the_environment_or_the_ini_file(
     run: Run, pytester: pytest.Pytester, core: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The option wins over the environment and that over the ini file, whose path begins where the file is."""
+    """The option wins over the environment, which wins over the ini file; its paths are relative to that file."""
     pytester.makeini("[pytest]\ngrpcstream_report = deep/ini\n")
     below = pytester.mkdir("below")
     monkeypatch.chdir(below)
@@ -317,8 +222,8 @@ def test_the_folder_may_come_from_the_environment_or_the_ini_file(
         load(below / place / "report.json")
 
 
-def test_a_test_may_change_the_working_directory(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """The report stays where it belongs."""
+def test_report_does_not_follow_the_working_directory(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """A test may change it."""
     pytester.makepyfile(
         """
         import os
@@ -337,7 +242,7 @@ def test_a_test_may_change_the_working_directory(run: Run, pytester: pytest.Pyte
 
 
 def test_workers_write_evidence_and_no_report(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """The one report is that of the process that gathers what they found."""
+    """The process that gathers their results writes the report."""
     pytester.makepyfile(
         """
         def test_worker(pytestconfig, worker_id):
@@ -351,8 +256,8 @@ def test_workers_write_evidence_and_no_report(run: Run, pytester: pytest.Pyteste
     assert load(pytester.path / "out" / "report.json")["verdict"]["word"] == "none"
 
 
-def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(report: Report, serve: Serve, core: str) -> None:
-    """Old evidence is not taken for new; a file of somebody else stays."""
+def test_new_run_removes_the_last_report_and_nothing_else(report: Report, serve: Serve, core: str) -> None:
+    """Old evidence is not mistaken for new; other files stay."""
     found = report(serve("reports.servicers:RecordFails"), ONCE)
     assert [name for name in found.texts() if name.startswith("pcap/")]
     (found.folder / "pcap" / "mine.pcap").write_bytes(b"mine")
@@ -360,22 +265,38 @@ def test_a_new_run_removes_what_the_last_one_wrote_and_nothing_else(report: Repo
     assert set(found.texts()) == {"report.json", "summary.md", "badge.json", "pcap/mine.pcap"}
 
 
-def test_collecting_alone_leaves_a_report_as_it_is(report: Report, run: Run, core: str) -> None:
-    """It is no run."""
+def test_new_run_removes_the_evidence_of_a_killed_run(report: Report, serve: Serve, core: str) -> None:
+    """Its files are named in the logged verdicts."""
+    found = report(serve("reports.servicers:RecordFails"), ONCE)
+    names = [one[kind] for one in found.tests.values() for kind in ("timeline", "pcap") if one[kind]]
+    assert names
+    log = VerdictLog(found.folder / "verdicts.jsonl", str)
+    log.start(describe_run(SETTINGS, DAY, whole=False))
+    for number, name in enumerate(names):
+        timeline, pcap = (name, None) if name.startswith("timelines/") else (None, name)
+        test = make_verdict(f"a.py::test_{number}", "PAIR-1", "failed")
+        log.append(replace(test, evidence=Evidence(timeline, pcap)), 1)
+    log.close()
+    (found.folder / "report.json").unlink()
+    assert set(report(core, ONCE).texts()) == {"report.json", "summary.md", "badge.json"}
+
+
+def test_collect_only_leaves_a_report_as_it_is(report: Report, run: Run, core: str) -> None:
+    """It does not run tests."""
     found = report(core, ONCE)
     name = f"pytest_grpcstream.conformance.test_{ONCE}"
     assert run(f"--grpcstream-target={core}", "--grpcstream-report=out", "--collect-only", "--pyargs", name).ret == 0
     assert load(found.folder / "report.json") == found.report
 
 
-def test_a_run_without_the_option_does_not_even_load_it(pytester: pytest.Pytester) -> None:
-    """Nobody pays for what was not asked for."""
+def test_run_without_the_option_does_not_import_it(pytester: pytest.Pytester) -> None:
+    """Neither the package nor msgspec: a plain run of pytest does not pay for them."""
     pytester.makepyfile(
         """
         import sys
 
         def test_idle():
-            assert not [name for name in sys.modules if name.startswith("pytest_grpcstream.re") and "report" in name]
+            assert not [name for name in sys.modules if name.startswith(("pytest_grpcstream.report", "msgspec"))]
         """
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
