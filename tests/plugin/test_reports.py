@@ -65,7 +65,7 @@ def test_report_has_no_verdict_of_its_own() -> None:
     assert verdict_of(new_report()) is None
 
 
-def test_attached_verdict_is_no_attribute_of_the_report() -> None:
+def test_attached_verdict_is_not_an_attribute_of_the_report() -> None:
     """Other plugins that copy or serialize reports see nothing of it."""
     report = new_report()
     before = {name: repr(value) for name, value in vars(report).items()}
@@ -169,7 +169,7 @@ def test_expected_failure_is_an_xfail() -> None:
     assert (report.wasxfail, text_of(report)) == ("ORD-1: 4", "after")
 
 
-def test_failure_is_no_xfail_any_more() -> None:
+def test_failure_replaces_an_xfail() -> None:
     """An expected failure that has changed fails the run."""
     report = new_report()
     show_expected(report, "ORD-1: 4")
