@@ -39,7 +39,8 @@ class HealthPlugin:
         finally:
             reset_state(item)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # The innermost wrapper, because it may skip before it yields: pytest's own wrappers must begin, or their teardown fails.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Notice a target that died after the previous test; stop the run if there is no target to go on with."""
         if not is_requirement(item):
