@@ -11,6 +11,10 @@ from _pytest.outcomes import Skipped
 class NotRun(Skipped):
     """Raised when a test does not run, because there is no target any more; pytest counts it as skipped."""
 
+    # pytest shows the reason of a skip with the name of the class before it.
+    __module__ = "builtins"
+    __qualname__ = "Skipped"
+
 
 def skip_not_run(reason: str) -> NoReturn:
     """End a test that cannot run any more."""

@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the environment of these tests says must not reach the runs in them."""
+    """Keep the settings of the environment of these tests away from the runs in them."""
     for name in os.environ:
         if name.startswith(("GRPCSTREAM_", "PYTEST_")) and name != "PYTEST_CURRENT_TEST":
             monkeypatch.delenv(name)
@@ -67,9 +67,9 @@ def run(pytester: pytest.Pytester) -> Run:
 
 @pytest.fixture
 def judge(run: Run) -> Judge:
-    """Run some modules of the suite by the library client against a target, the quickest way there is.
+    """Run some modules of the suite against a target, over the library client, which is the quickest way.
 
-    Arguments of what it returns: the target, the modules without ``test_`` or ids of tests in them, options.
+    The returned function takes the target, modules without ``test_`` or ids of tests in them, and options.
     """
 
     def start(target: str, *names: str, options: tuple[str, ...] = ("--grpcstream-features=none",)) -> pytest.RunResult:

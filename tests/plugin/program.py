@@ -1,4 +1,4 @@
-"""A StreamService as a program of its own, which listens on the port that is its last argument."""
+"""A StreamService as a program: it listens on the port in its last argument."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_grpcstream.targets.serving import serve
 
 
 def main(name: str) -> None:
-    """Serve a servicer until somebody ends the process."""
+    """Serve a servicer until the process is killed."""
     serve(getattr(servicers, name), name, f"127.0.0.1:{sys.argv[-1]}")
     threading.Event().wait()
 

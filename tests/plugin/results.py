@@ -1,4 +1,4 @@
-"""Reads the JUnit report of a run: which test came to which verdict, and with which properties."""
+"""Reads the JUnit report of a run: the verdict on each test, and its properties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Case(NamedTuple):
     Attributes:
         verdict: passed, failed, error, skipped or warned.
         message: the first line of the reason, if there is one.
-        properties: what the test's report tells beside it.
+        properties: the properties of the test.
     """
 
     verdict: str

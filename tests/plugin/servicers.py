@@ -1,4 +1,4 @@
-"""Servers for the plugin's tests: one that is right in the core, and others that each go wrong in one way."""
+"""Servicers for the plugin's tests: one that conforms in the core, and others that are each wrong in one way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamResponse
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\nFAKED passed\r\u202e\u2028end"
-"""What a target would send to reach the terminal of who looks at it."""
+"""A text that a target sends to take control of the user's terminal."""
 
 
 def response(name: str, value: int) -> StreamResponse:
@@ -19,55 +19,55 @@ def response(name: str, value: int) -> StreamResponse:
     return StreamResponse(pt=StreamPoint(name=name, value=value))
 
 
-def _wait_for_the_end(context: grpc.ServicerContext) -> None:
+def _wait_until_over(context: grpc.ServicerContext) -> None:
     over = threading.Event()
     if context.add_callback(over.set):
         over.wait()
 
 
 class Core:
-    """The core of the contract, without any directive."""
+    """Implements the core of the contract, without optional features."""
 
     def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
-        """The point of a request, which must have one."""
+        """Return the point of a request; abort the call if there is none."""
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request has no pt")
         return request.pt
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Count up from the request's value."""
+        """Count up from the value of the request."""
         point = self.point(request, context)
         for number in range(3):
             yield response(point.name, (point.value + number + 2**31) % 2**32 - 2**31)
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Read everything, then answer once."""
+        """Read every request, then respond once."""
         for request in requests:
             self.point(request, context)
         return response("gRPC Stream Server: Record", 1)
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer each request when it is read."""
+        """Respond to each request as soon as it is read."""
         for number, request in enumerate(requests):
             self.point(request, context)
             yield response("gRPC Stream Server: Route", number)
 
 
 class ListSkipsOne(Core):
-    """Leaves out one number in every List."""
+    """Skips one number in every List."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Count up, but not quite."""
+        """Count up, and skip one number."""
         point = self.point(request, context)
         for number in (0, 1, 3):
             yield response(point.name, point.value + number)
 
 
 class ListBreaksOff(Core):
-    """Ends every List with an error after two responses, however many were asked for."""
+    """Aborts every List after two responses, whatever the number that was requested."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Two responses and no more."""
+        """Send two responses, then abort."""
         point = self.point(request, context)
         for number in (0, 1):
             yield response(point.name, point.value + number)
@@ -75,28 +75,28 @@ class ListBreaksOff(Core):
 
 
 class WrongForGrpcio(ListSkipsOne):
-    """Leaves out one number in every List of a client that is grpcio."""
+    """Skips one number in every List whose client is grpcio."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Count up, rightly or not."""
+        """Count up, correctly unless the client is grpcio."""
         agents = [str(value) for key, value in context.invocation_metadata() if key == "user-agent"]
         kind = ListSkipsOne if any("grpc-python/" in agent for agent in agents) else Core
         yield from kind.List(self, request, context)
 
 
 class HostileNames(Core):
-    """Answers every List by a text that would act on a terminal."""
+    """Responds to every List with a text that would take control of a terminal."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Send the text in place of the request's name."""
+        """Send the text instead of the name in the request."""
         yield response(HOSTILE, request.pt.value)
 
 
 class HostileStatus(Core):
-    """Ends every Record by an error whose message would act on a terminal."""
+    """Aborts every Record with a message that would take control of a terminal."""
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Read everything, then fail."""
+        """Read every request, then abort."""
         for _ in requests:
             continue
         context.abort(grpc.StatusCode.INTERNAL, HOSTILE)
@@ -104,34 +104,34 @@ class HostileStatus(Core):
 
 
 class UnknownWithoutPoint(Core):
-    """Refuses a request without a point by another code than the one that it should: a warning."""
+    """Rejects a request without a point with the wrong code, which is a warning."""
 
     def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
-        """The point of a request, which must have one."""
+        """Return the point of a request; abort the call if there is none."""
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.UNKNOWN, "it is not known what this is")
         return request.pt
 
 
 class SeveralFaults(ListSkipsOne, UnknownWithoutPoint):
-    """Has an error and a warning, and leaves open what is observed by a List."""
+    """Causes a failure, a warning, and inconclusive tests where a requirement is observed through a List."""
 
 
 class HostileWithoutPoint(Core):
-    """Refuses a request without a point by another code, and by a text that would act on a terminal."""
+    """Rejects a request without a point with the wrong code and a text that would take control of a terminal."""
 
     def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
-        """The point of a request, which must have one."""
+        """Return the point of a request; abort the call if there is none."""
         if not request.HasField("pt"):
             context.abort(grpc.StatusCode.UNKNOWN, HOSTILE)
         return request.pt
 
 
 class ExitsWithoutPoint(Core):
-    """The whole process ends at a request without a point."""
+    """Exits with its process when a request has no point."""
 
     def point(self, request: StreamRequest, context: grpc.ServicerContext) -> StreamPoint:
-        """The point of a request, if the process lives on."""
+        """Return the point of a request; exit if there is none."""
         if not request.HasField("pt"):
             print(f"no point {HOSTILE}", flush=True)
             os._exit(9)
@@ -139,44 +139,44 @@ class ExitsWithoutPoint(Core):
 
 
 class ExitsOnList(Core):
-    """The whole process ends at every List."""
+    """Exits with its process on every List."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """End."""
+        """Exit."""
         os._exit(7)
 
 
 class RouteMute(Core):
-    """Reads what comes on a Route, and says nothing until the client is gone."""
+    """Does not respond to a Route until the client is gone."""
 
     def Route(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer nothing."""
-        _wait_for_the_end(context)
+        """Send no response."""
+        _wait_until_over(context)
         yield from ()
 
 
 class Mute(RouteMute):
-    """Says nothing to any call."""
+    """Does not respond to any call."""
 
     def List(self, request: StreamRequest, context: grpc.ServicerContext) -> Iterator[StreamResponse]:
-        """Answer nothing."""
-        _wait_for_the_end(context)
+        """Send no response."""
+        _wait_until_over(context)
         yield from ()
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Answer nothing."""
-        _wait_for_the_end(context)
+        """Send no response."""
+        _wait_until_over(context)
         return StreamResponse()
 
 
 class EverySecondRecord(Core):
-    """Of the Records with seven requests every second is aborted."""
+    """Aborts every second Record with seven requests."""
 
     def __init__(self) -> None:
         self._calls = 0
 
     def Record(self, requests: Iterator[StreamRequest], context: grpc.ServicerContext) -> StreamResponse:
-        """Answer, or abort."""
+        """Respond, or abort."""
         read = list(requests)
         self._calls += len(read) == 7
         if len(read) == 7 and self._calls % 2 == 0:

@@ -1,15 +1,13 @@
-"""--grpcstream-expect: what is listed must fail, and for the reason in the list."""
+"""--grpcstream-expect: a listed test must fail, for the reason in the list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
 from plugin.conftest import Judge, Run, Serve
 from plugin.results import cases
-from pytest_grpcstream.verdicts.expectation_lists import read
 
 OPTIONS = ("--grpcstream-features=none",)
 Expecting = Callable[..., pytest.RunResult]
@@ -19,7 +17,7 @@ either_way = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "x
 
 @pytest.fixture
 def expecting(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> Expecting:
-    """Run the ordering tests on a List that leaves one response out, with a list of expected failures."""
+    """Run the ordering tests on a List that skips one number, with a list of expected failures."""
 
     def start(text: str, *options: str, target: str = "plugin.servicers:ListSkipsOne") -> pytest.RunResult:
         (pytester.path / "expect.toml").write_text(text, encoding="utf-8")
@@ -30,7 +28,7 @@ def expecting(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> Expectin
 
 
 def entry(name: str, reason: str = "expected .*actual", **more: str) -> str:
-    """One entry of a list."""
+    """The text of one entry."""
     lines = ["[[expect]]", f'id = "{name}"', f"reason = '{reason}'"]
     return "\n".join([*lines, *(f"{key} = {value}" for key, value in more.items()), ""])
 
@@ -38,12 +36,12 @@ def entry(name: str, reason: str = "expected .*actual", **more: str) -> str:
 RACE = {"sometimes": "true", "why": '"a race"'}
 
 ALL = "".join(entry(name) for name in ("ORD-1", "ORD-6", "ORD-7", "ORD-11"))
-"""Every requirement among the ordering tests that ListSkipsOne breaks."""
+"""An entry for every requirement of the ordering tests that ListSkipsOne breaks."""
 
 
 @either_way
 def test_listed_failures_are_expected(expecting: Expecting, pytester: pytest.Pytester, workers: Sequence[str]) -> None:
-    """They do not fail the run; they are pytest's xfail, and the end of the run counts them."""
+    """They are xfails, the run passes, and its verdict counts them."""
     result = expecting(ALL, *workers)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert "failed" not in result.parseoutcomes()
@@ -52,8 +50,8 @@ def test_listed_failures_are_expected(expecting: Expecting, pytester: pytest.Pyt
     result.stdout.fnmatch_lines(["verdict: conformant in all that was checked, except * expected failure(s)"])
 
 
-def test_an_expectation_may_have_a_link_an_explanation_and_a_day(expecting: Expecting) -> None:
-    """The report of the expected failure tells them."""
+def test_expected_failure_is_reported_with_link_and_explanation(expecting: Expecting) -> None:
+    """An entry may also have a day on which it expires."""
     more = {"link": '"https://example.org/1"', "why": '"it leaves one out"', "expires": "2999-12-31"}
     result = expecting(ALL.replace(entry("ORD-1"), entry("ORD-1", **more)))
     assert result.ret == pytest.ExitCode.OK
@@ -61,7 +59,7 @@ def test_an_expectation_may_have_a_link_an_explanation_and_a_day(expecting: Expe
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             entry("ORD-1", "no such reason"),
@@ -80,26 +78,64 @@ def test_an_expectation_may_have_a_link_an_explanation_and_a_day(expecting: Expe
     ],
     ids=["other reason", "expired", "passes", "skipped", "matches nothing"],
 )
-def test_a_list_is_strict(expecting: Expecting, text: str, told: str) -> None:
-    """Whatever does not come as it is listed is red, and says which entry is meant."""
+def test_list_is_strict(expecting: Expecting, text: str, message: str) -> None:
+    """A test that does not fail as listed fails the run, and the message names the entry."""
     rest = "".join(entry(name) for name in ("ORD-1", "ORD-6", "ORD-7", "ORD-11") if f'"{name}"' not in text)
     result = expecting(text + rest)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([told, "verdict: NOT conformant: *"])
+    result.stdout.fnmatch_lines([message, "verdict: NOT conformant: *"])
+
+
+@pytest.mark.parametrize(
+    ("options", "whole"),
+    [
+        (("--grpcstream-target=127.0.0.1:1",), True),
+        (("--pyargs", "pytest_grpcstream.conformance"), True),
+        (("--grpcstream-target=127.0.0.1:1", "--grpcstream-client=wire"), False),
+        (("--grpcstream-target=127.0.0.1:1", "-k", "not test_pairing"), False),
+        (("--pyargs", "pytest_grpcstream.conformance.test_pairing"), False),
+    ],
+    ids=["target", "package", "one client", "deselected", "one module"],
+)
+def test_whole_suite_is_all_tests_over_both_clients(
+    run: Run, pytester: pytest.Pytester, options: Sequence[str], whole: bool
+) -> None:
+    """Only such a run shows that nothing fails any more as an entry says, and may write a list."""
+    pytester.makeconftest(
+        """
+        from pytest_grpcstream.plugin.session import Run
+
+        def pytest_collection_finish(session):
+            print("the whole suite:", Run.of(session.config).selection.whole)
+        """
+    )
+    run(*options, "--collect-only", "-q").stdout.fnmatch_lines([f"the whole suite: {whole}"])
+
+
+@pytest.fixture
+def run_whole(run: Run, pytester: pytest.Pytester) -> Run:
+    """Run two modules over both clients as if they were the whole suite, which takes minutes."""
+    pytester.makeconftest(
+        """
+        from pytest_grpcstream.plugin.session import Run
+
+        def pytest_collection_finish(session):
+            Run.of(session.config).selection.whole = True
+        """
+    )
+    modules = [f"pytest_grpcstream.conformance.test_{name}" for name in ("message_order", "record_pairing")]
+    return lambda *arguments: run(*OPTIONS, *arguments, "--pyargs", *modules)
 
 
 @either_way
-def test_an_entry_of_a_requirement_that_holds_is_red_in_a_full_run(
-    run: Run, reference: str, pytester: pytest.Pytester, workers: Sequence[str]
+def test_stale_entry_fails_a_run_of_the_whole_suite(
+    run_whole: Run, reference: str, pytester: pytest.Pytester, workers: Sequence[str]
 ) -> None:
-    """Only a run of the whole suite can tell that nothing fails any more as an entry says, or that it names no test.
-
-    An entry that need not fail must name a test too.
-    """
-    racy = "".join(entry(name, **RACE) for name in ("test_no_such_*", "HALF-1", "test_list_*", "test_nowhere"))
+    """Its tests do not fail any more, or it matches no test. An entry that may pass must match a test too."""
+    racy = "".join(entry(name, **RACE) for name in ("test_no_such_*", "PAIR-1", "test_list_*", "test_nowhere"))
     text = entry("ORD-1") + entry("test_no_such_test") + racy
     (pytester.path / "expect.toml").write_text(text, encoding="utf-8")
-    result = run(f"--grpcstream-target={reference}", "--grpcstream-expect=expect.toml", *workers)
+    result = run_whole(f"--grpcstream-target={reference}", "--grpcstream-expect=expect.toml", *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
@@ -112,40 +148,31 @@ def test_an_entry_of_a_requirement_that_holds_is_red_in_a_full_run(
     )
 
 
-def test_a_part_of_the_suite_does_not_complain_about_the_rest(
+def test_entries_of_tests_that_were_not_selected_are_ignored(
     judge: Judge, reference: str, pytester: pytest.Pytester
 ) -> None:
-    """Entries about tests that were not selected are left alone."""
+    """A run of a part of the suite says nothing about the rest."""
     (pytester.path / "expect.toml").write_text(entry("ORD-1") + entry("HALF-1"), encoding="utf-8")
     result = judge(reference, "record_pairing", options=("--grpcstream-expect=expect.toml",))
     assert result.ret == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[[expect]\n", "*Cannot read the expected failures in expect.toml: *"),
-        ("a = 1\n", "*expect.toml: unknown key 'a'; expected *"),
-        ('[[expect]]\nid = "ORD-1"\n', "*Entry 1 of expect.toml: reason missing; expected *"),
-        (entry("ORD-1", "("), "*Entry 1 of expect.toml: the reason is not a pattern: *"),
-        (entry("ORD-1", ".*"), "*Entry 1 of expect.toml: the reason matches any text*"),
-        (entry("ORD-1", sometimes="true"), "*Entry 1 of expect.toml: sometimes needs a why or a link*"),
-        (entry("ORD-1", sometimes='"yes"'), "*Entry 1 of expect.toml: sometimes is not a boolean*"),
-        (entry("test_list_*"), "*Entry 1 of expect.toml: an id that ends with * needs sometimes = true*"),
-        (entry("ORD-1", owner='"me"'), "*Entry 1 of expect.toml: unknown key 'owner'*"),
-        (entry("ORD-1", expires='"soon"'), "*Entry 1 of expect.toml: expires is not a date*"),
-        (entry("ORD-1", client='"grpcurl"'), "*Entry 1 of expect.toml: unknown client 'grpcurl'*"),
+        (entry("ORD-1", sometimes="true"), "*Entry 1 of expect.toml: sometimes needs a why or a link; expected *"),
     ],
 )
-def test_a_mistake_in_a_list_ends_the_run_before_it_begins(expecting: Expecting, text: str, told: str) -> None:
-    """The message names the file, the entry and what is valid."""
+def test_mistake_in_a_list_is_a_usage_error(expecting: Expecting, text: str, message: str) -> None:
+    """Before anything runs."""
     result = expecting(text)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([told])
+    result.stderr.fnmatch_lines([message])
 
 
-def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
-    """An entry that says so, and why, is fulfilled by a failure for its reason and by a test that passes."""
+def test_entry_with_sometimes_may_pass(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """The run passes, whether the test fails for the listed reason or passes."""
     name = "test_record_is_answered_exactly_once[library-7]"
     racy = entry(name, "every second one", sometimes="true", why='"a race"')
     (pytester.path / "expect.toml").write_text(racy, encoding="utf-8")
@@ -157,8 +184,8 @@ def test_what_fails_only_sometimes_may_pass(judge: Judge, serve: Serve, pytester
 
 
 @either_way
-def test_one_entry_may_speak_of_all_tests_that_begin_so(expecting: Expecting, workers: Sequence[str]) -> None:
-    """Those that fail for its reason are expected, those that pass are no matter."""
+def test_entry_with_a_star_names_many_tests(expecting: Expecting, workers: Sequence[str]) -> None:
+    """Those that fail for its reason are expected, and the others may pass."""
     result = expecting(entry("test_message_order.py::test_*", **RACE), *workers)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert result.parseoutcomes()["passed"] > 0
@@ -166,10 +193,8 @@ def test_one_entry_may_speak_of_all_tests_that_begin_so(expecting: Expecting, wo
 
 
 @either_way
-def test_an_entry_that_speaks_of_all_tests_holds_for_its_reason_only(
-    expecting: Expecting, workers: Sequence[str]
-) -> None:
-    """A failure that its pattern does not fit is red, and one of another name is not its own."""
+def test_entry_with_a_star_is_limited_to_its_reason(expecting: Expecting, workers: Sequence[str]) -> None:
+    """A failure for another reason fails the run; so does a failure of a test that it does not name."""
     result = expecting(entry("*", "no such reason", **RACE), *workers)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*ORD-1 changed: failed for an unexpected reason: [*] (entry 1 *"])
@@ -178,49 +203,25 @@ def test_an_entry_that_speaks_of_all_tests_holds_for_its_reason_only(
     result.stdout.fnmatch_lines(["*verdict: NOT conformant: failed: *ORD-1*"])
 
 
-@pytest.mark.parametrize(
-    ("name", "named"),
-    [
-        ("*", True),
-        ("pack/", False),
-        ("pack/*", True),
-        ("test_a.py::*", True),
-        ("test_a.py*", True),
-        ("test_o*", True),
-        ("test_one[wire-*", True),
-        ("test_one[wire-b*", False),
-        ("one*", False),
-        ("x]*", False),
-        ("b::test_o*", False),
-    ],
-)
-def test_where_an_id_with_a_star_may_begin(name: str, named: bool, tmp_path: Path) -> None:
-    """At the beginning of the test's id, of its module or of its name, never in the middle or in a parameter."""
-    path = tmp_path / "expect.toml"
-    path.write_text(entry(name, **RACE), encoding="utf-8")
-    [one] = read([path]).entries
-    assert one.names("some/pack/test_a.py::test_one[wire-a/b::test_o/x]", "ORD-1", "wire") is named
-
-
-def test_a_list_that_is_not_there_is_a_usage_error(judge: Judge, reference: str) -> None:
-    """It is not taken for an empty one."""
+def test_missing_list_is_a_usage_error(judge: Judge, reference: str) -> None:
+    """It is not treated as an empty list."""
     result = judge(reference, "message_order", options=("--grpcstream-expect=missing.toml",))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*Invalid expect 'missing.toml' from the option --grpcstream-expect; *"])
 
 
-def test_lists_of_the_ini_count_beside_those_of_options(expecting: Expecting, pytester: pytest.Pytester) -> None:
-    """Paths of the ini are read from its folder."""
+def test_lists_of_the_ini_file_and_of_options_add_up(expecting: Expecting, pytester: pytest.Pytester) -> None:
+    """Paths in the ini file are relative to its folder."""
     (pytester.path / "more.toml").write_text(entry("ORD-1"), encoding="utf-8")
     pytester.makeini("[pytest]\ngrpcstream_expect = more.toml\n")
     assert expecting(ALL.replace(entry("ORD-1"), "")).ret == pytest.ExitCode.OK
 
 
-def test_a_warning_may_be_listed(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
-    """It is expected then, in a strict run too."""
+def test_warning_may_be_listed(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """It is then expected, even in a strict run."""
     (pytester.path / "expect.toml").write_text(entry("ROBUST-4", "UNKNOWN"), encoding="utf-8")
     options = (*OPTIONS, "--grpcstream-strict", "--grpcstream-expect=expect.toml")
-    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival", options=options)
+    result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=options)
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes()["xfailed"] == 3
 
@@ -228,16 +229,17 @@ def test_a_warning_may_be_listed(judge: Judge, serve: Serve, pytester: pytest.Py
 WRITE = "--grpcstream-write-expect=written.toml"
 
 
+@pytest.mark.parametrize("options", [(), ("--grpcstream-expect=written.toml",)], ids=["new", "expected"])
 @either_way
-def test_a_list_is_written_from_a_full_run(
-    run: Run, serve: Serve, pytester: pytest.Pytester, workers: Sequence[str]
+def test_written_list_makes_the_next_run_pass(
+    run_whole: Run, serve: Serve, pytester: pytest.Pytester, workers: Sequence[str], options: Sequence[str]
 ) -> None:
-    """The next run with it is green; links, comments and entries that still hold are kept as they stood."""
+    """Links, comments and entries that still hold are kept, whether the run expects the old list or not."""
     kept = "# The header.\n\n# A comment.\n" + entry("ORD-1", "expected", link='"https://example.org/1"')
     other = '\n[[expect]]\nid = "ORD-11"  # about it\nreason = "no such reason"\nlink = "https://example.org/11"\n'
-    (pytester.path / "written.toml").write_text(kept + other + entry("HALF-1"), encoding="utf-8")
+    (pytester.path / "written.toml").write_text(kept + other + entry("PAIR-1"), encoding="utf-8")
     target = f"--grpcstream-target={serve('plugin.servicers:ListSkipsOne')}"
-    first = run(target, "--grpcstream-features=none", WRITE, *workers)
+    first = run_whole(target, WRITE, *options, *workers)
     assert first.ret == pytest.ExitCode.TESTS_FAILED
     first.stdout.fnmatch_lines(["grpcstream: written.toml was written: * expected failure(s)"])
     text = (pytester.path / "written.toml").read_text(encoding="utf-8")
@@ -245,13 +247,31 @@ def test_a_list_is_written_from_a_full_run(
     assert 'id = "ORD-11"  # about it\nreason = ' in text
     assert 'link = "https://example.org/11"' in text
     assert "no such reason" not in text
-    assert "HALF-1" not in text
-    second = run(target, "--grpcstream-features=none", "--grpcstream-expect=written.toml", *workers)
+    assert "PAIR-1" not in text
+    second = run_whole(target, "--grpcstream-expect=written.toml", *workers)
     assert second.ret == pytest.ExitCode.OK, second.stdout.str()
 
 
-def test_no_list_is_written_from_a_part_of_the_suite(judge: Judge, reference: str, pytester: pytest.Pytester) -> None:
-    """It would say that everything else passes."""
+def test_listed_test_that_was_skipped_is_not_written(run_whole: Run, serve: Serve, pytester: pytest.Pytester) -> None:
+    """It does not fail, although the list makes the run fail."""
+    skipped = entry("test_route_echoes_names_and_values_as_they_were_sent[library]")
+    (pytester.path / "written.toml").write_text(skipped, encoding="utf-8")
+    target = f"--grpcstream-target={serve('plugin.servicers:ListSkipsOne')}"
+    result = run_whole(target, WRITE, "--grpcstream-expect=written.toml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*ORD-6 changed: it was skipped, *"])
+    assert "test_route_echoes_names" not in (pytester.path / "written.toml").read_text(encoding="utf-8")
+
+
+def test_list_is_not_written_from_a_run_that_stopped(run_whole: Run, serve: Serve, pytester: pytest.Pytester) -> None:
+    """The tests that were not reached have no verdict."""
+    result = run_whole(f"--grpcstream-target={serve('plugin.servicers:ListSkipsOne')}", WRITE, "-x")
+    result.stdout.fnmatch_lines(["grpcstream: written.toml was not written: that needs the whole suite, *"])
+    assert not (pytester.path / "written.toml").exists()
+
+
+def test_list_is_not_written_from_a_part_of_the_suite(judge: Judge, reference: str, pytester: pytest.Pytester) -> None:
+    """It would say that every other test passes."""
     (pytester.path / "written.toml").write_text("# mine\n", encoding="utf-8")
     result = judge(reference, "record_pairing", options=(WRITE,))
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,4 +1,4 @@
-"""A failing test says what was required, expected and seen, when, and how to run it again."""
+"""The report of a failing test: requirement, expected, actual, timeline, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ORDER = "message_order::test_list_responses_arrive_in_the_order_they_were_writte
 
 
 def repeat_commands(result: pytest.RunResult) -> list[str]:
-    """The commands that the reports of a run print."""
+    """The commands that a run prints."""
     return [line.removeprefix("repeat with  ") for line in result.outlines if line.startswith("repeat with ")]
 
 
-def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Serve) -> None:
-    """The parts stand in order, and the deciding event is marked."""
+def test_failure_shows_requirement_timeline_and_command(judge: Judge, serve: Serve) -> None:
+    """In this order; the deciding event is marked."""
     address = serve("plugin.servicers:ListSkipsOne")
     result = judge(address, f"{ORDER}[library-1000]")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -31,7 +31,7 @@ def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Ser
             "ORD-1 failed: expected responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002); "
             "actual: 3 in all, from number 2 on ('order', 1003)",
             "",
-            "requirement  The responses of a List arrive in the order in which the handler wrote them.",
+            "requirement  The responses of a List arrive in exactly the order in which the handler wrote them.",
             "             MUST (gRPC), severity error; grpc.io, *",
             "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
             "actual       3 in all, from number 2 on ('order', 1003)",
@@ -49,8 +49,8 @@ def test_a_failure_is_told_from_requirement_to_timeline(judge: Judge, serve: Ser
     )
 
 
-def test_a_failure_shows_no_source(judge: Judge, serve: Serve) -> None:
-    """Whoever wrote the server has no use for the suite's own lines, or for grpcio's."""
+def test_failure_shows_no_source_code(judge: Judge, serve: Serve) -> None:
+    """The code of the suite and of grpcio does not help the author of a server."""
     text = judge(serve("plugin.servicers:ListSkipsOne"), f"{ORDER}[library-0]").stdout.str()
     assert "Traceback" not in text
     assert not re.search(r"\.py:\d", text)
@@ -58,8 +58,8 @@ def test_a_failure_shows_no_source(judge: Judge, serve: Serve) -> None:
     assert not re.search(r"^E  ", text, re.MULTILINE)
 
 
-def test_the_command_repeats_this_one_test(judge: Judge, run: Run, serve: Serve) -> None:
-    """What is printed is run as it is, and comes to the same verdict about the same test."""
+def test_command_repeats_one_test(judge: Judge, run: Run, serve: Serve) -> None:
+    """Run as printed, it comes to the same verdict on the same test."""
     result = judge(
         serve("plugin.servicers:ListSkipsOne"), ORDER, options=(NONE, "--grpcstream-timeout=4", "--grpcstream-strict")
     )
@@ -73,8 +73,8 @@ def test_the_command_repeats_this_one_test(judge: Judge, run: Run, serve: Serve)
     assert repeat_commands(again) == commands[:1]
 
 
-def test_the_command_of_a_strict_run_repeats_its_verdict(judge: Judge, run: Run, serve: Serve) -> None:
-    """A warning that failed the run fails the repetition too."""
+def test_command_of_a_strict_run_repeats_its_verdict(judge: Judge, run: Run, serve: Serve) -> None:
+    """A warning that failed the run also fails when it is repeated."""
     name = "survival_of_messages::test_a_request_without_pt_does_not_crash_the_server"
     options = (NONE, "--grpcstream-strict", "--grpcstream-client=wire", "--grpcstream-quiet=0.1")
     result = judge(serve("plugin.servicers:UnknownWithoutPoint"), f"{name}[wire-List]", options=options)
@@ -84,8 +84,8 @@ def test_the_command_of_a_strict_run_repeats_its_verdict(judge: Judge, run: Run,
     assert again.parseoutcomes() == {"failed": 1}
 
 
-def test_the_command_repeats_a_test_of_a_program(judge: Judge, run: Run) -> None:
-    """The target's own quotes and blanks are quoted for the shell."""
+def test_command_quotes_the_target_for_the_shell(judge: Judge, run: Run) -> None:
+    """The target has quotes and blanks of its own."""
     target = f"exec:{sys.executable} -c 'from plugin.program import main; main(\"ListSkipsOne\")' {{port}}"
     result = judge(target, f"{ORDER}[library-0]")
     [command] = repeat_commands(result)
@@ -94,26 +94,24 @@ def test_the_command_repeats_a_test_of_a_program(judge: Judge, run: Run) -> None
     assert f"--grpcstream-target={target}" in shlex.split(command)
 
 
-def test_what_could_not_be_observed_says_so(judge: Judge, serve: Serve) -> None:
-    """A requirement whose observation needs what the target cannot do is open, red, and short."""
+def test_failed_prerequisite_makes_a_requirement_inconclusive(judge: Judge, serve: Serve) -> None:
+    """The run fails; the report is short, and explains how the prerequisite failed."""
     result = judge(serve("plugin.servicers:ListSkipsOne"), "message_order::test_list_returns_the_name_as_it_was_sent")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = [line for line in result.outlines if line.startswith("ORD-6 ")]
-    assert len(told) == result.parseoutcomes()["failed"]
-    [line] = set(told)
+    reported = [line for line in result.outlines if line.startswith("ORD-6 ")]
+    assert len(reported) == result.parseoutcomes()["failed"]
+    [line] = set(reported)
     assert line.startswith(
         "ORD-6 inconclusive: could not be observed: prerequisite failed: a List that answers a plain name: "
     )
-    assert "number" in line  # and how that was seen
-    assert len(repeat_commands(result)) == len(told)
+    assert "number" in line  # how the prerequisite failed
+    assert len(repeat_commands(result)) == len(reported)
     assert "timeline " not in result.stdout.str()
     result.stdout.fnmatch_lines(["verdict: NOT conformant: inconclusive: ORD-6"])
 
 
-def test_a_test_of_one_s_own_that_names_a_requirement_is_judged_alike(
-    run: Run, pytester: pytest.Pytester, serve: Serve
-) -> None:
-    """The report of such a test is the same, and its command names it as pytest does."""
+def test_own_test_of_a_requirement_is_judged_like_the_suite(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """Its report is the same, and its command names the test by its own id."""
     pytester.makepyfile(
         test_own="""
         import pytest
@@ -133,8 +131,8 @@ def test_a_test_of_one_s_own_that_names_a_requirement_is_judged_alike(
     ]
 
 
-def test_an_error_in_a_test_itself_keeps_its_traceback(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Only verdicts are rewritten; a bug in a test is shown as pytest shows bugs."""
+def test_error_in_a_test_keeps_its_traceback(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """Only mismatches are rewritten; a bug in a test is reported by pytest."""
     pytester.makepyfile(
         test_own="""
         import pytest
@@ -149,8 +147,8 @@ def test_an_error_in_a_test_itself_keeps_its_traceback(run: Run, pytester: pytes
     result.stdout.fnmatch_lines([">  *raise ZeroDivisionError*", "verdict: NOT conformant: failed: ORD-1"])
 
 
-def test_a_requirement_that_is_not_registered_is_refused(run: Run, pytester: pytest.Pytester) -> None:
-    """Before anything runs, with the name of the test."""
+def test_unknown_requirement_is_a_usage_error(run: Run, pytester: pytest.Pytester) -> None:
+    """The message names the test, before anything runs."""
     pytester.makepyfile(
         test_own="""
         import pytest
@@ -166,8 +164,8 @@ def test_a_requirement_that_is_not_registered_is_refused(run: Run, pytester: pyt
     )
 
 
-def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: pytest.Pytester) -> None:
-    """The test whose fixture it was fails, and the next one finds a new server."""
+def test_target_that_dies_in_a_fixture_is_restarted(run: Run, pytester: pytest.Pytester) -> None:
+    """The test of that fixture fails, and the next test calls a new server."""
     pytester.makepyfile(
         """
         import contextlib
@@ -181,11 +179,11 @@ def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: py
             grpcstream_wire.fresh().connect()
 
         @pytest.mark.grpcstream_requirement("ORD-1")
-        def test_that_never_runs(deadly):
+        def test_of_the_fixture(deadly):
             pass
 
         @pytest.mark.grpcstream_requirement("ORD-1")
-        def test_behind(grpcstream):
+        def test_after(grpcstream):
             with grpcstream.list("alive", 1) as stream:
                 assert len(stream.collect()) == 3
         """
@@ -198,8 +196,8 @@ def test_a_target_that_dies_in_a_fixture_is_started_again(run: Run, pytester: py
 
 
 @pytest.mark.parametrize("client", ["library", "wire"])
-def test_a_target_that_dies_of_the_first_questions_is_judged(judge: Judge, client: str) -> None:
-    """What a run begins with to find out about the target is no test, and may not be the end of all."""
+def test_target_that_dies_when_it_is_probed_is_judged(judge: Judge, client: str) -> None:
+    """The probe is not a test, so the target is restarted and tested."""
     result = judge(
         "plugin.servicers:ExitsOnList",
         f"{ORDER}[{client}-0]",
@@ -211,16 +209,16 @@ def test_a_target_that_dies_of_the_first_questions_is_judged(judge: Judge, clien
     result.stdout.fnmatch_lines(["grpcstream: *features found: none*", "ORD-1 failed: *it exited with code 7"])
 
 
-def test_an_address_that_dies_of_the_first_questions_is_told(judge: Judge, serve: Serve) -> None:
-    """Nobody can start it again, and it was there at first."""
+def test_address_that_dies_when_it_is_probed_ends_the_run(judge: Judge, serve: Serve) -> None:
+    """The run cannot restart it, and says that it was running at first."""
     result = judge(serve("plugin.servicers:ExitsOnList"), ORDER, options=("--grpcstream-client=wire",))
     assert result.ret == 6
     result.stdout.fnmatch_lines(["! *the target exited while its features were being probed: 127.0.0.1:* !"])
 
 
 @pytest.mark.parametrize("client", ["library", "wire"])
-def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serve: Serve, client: str) -> None:
-    """The limit stands in the warning: grpcio keeps calls beyond it back and never says so."""
+def test_low_limit_of_concurrent_streams_is_a_warning(judge: Judge, serve: Serve, client: str) -> None:
+    """The warning shows the limit, also over grpcio, which silently queues further calls."""
     server = shlex.join([sys.executable, str(TESTS / "wire_servers" / "serve.py"), "--variant", "one-stream"])
     result = judge(
         serve(f"exec:{server} --port {{port}}"),
@@ -234,8 +232,8 @@ def test_a_server_of_few_streams_is_warned_by_what_needs_more(judge: Judge, serv
     result.stdout.fnmatch_lines(["warning CANCEL-5: *SETTINGS_MAX_CONCURRENT_STREAMS is 1, and 1 * open*"])
 
 
-def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge, serve: Serve) -> None:
-    """Whether a hop reset the stream or the server thought that it was done is the first thing to know."""
+def test_missing_responses_are_reported_with_the_status(judge: Judge, serve: Serve) -> None:
+    """It shows whether a proxy reset the stream or the server ended the call."""
     test = "message_order::test_list_repeats_as_often_as_it_was_asked_to[library-1000]"
     result = judge(serve("plugin.servicers:ListBreaksOff"), test, options=("--grpcstream-features=repeat",))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -243,8 +241,8 @@ def test_too_few_responses_are_told_with_the_end_that_came_instead(judge: Judge,
     result.stdout.fnmatch_lines([f"actual       2 in all, from number 2 on nothing more; {end}"])
 
 
-def test_a_server_that_takes_no_call_at_all_is_red(judge: Judge, serve: Serve, tmp_path: Path) -> None:
-    """What the run begins with, to find out about the target, cannot be asked there: that breaks no run."""
+def test_server_that_accepts_no_call_fails(judge: Judge, serve: Serve, tmp_path: Path) -> None:
+    """The target cannot be probed, and the run still comes to a verdict."""
     program = tmp_path / "none.py"
     program.write_text(
         "from wire_servers import connection, frames, serve\n"

@@ -1,4 +1,4 @@
-"""--grpcstream-features: what a target has is found out, or declared, and then it must be there."""
+"""--grpcstream-features: the features of a target are probed, or declared and then required."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MODULES = ("end_of_stream", "record_pairing")
 
 
 def features_line(result: pytest.RunResult) -> str:
-    """What the run says about the features of its target."""
+    """What a run reports about the features of its target."""
     [line] = [line for line in result.outlines if line.startswith("target: ")]
     return line.partition("; ")[2]
 
 
-def test_features_are_found_out(judge: Judge, reference: str, core: str) -> None:
-    """Without the option a target is asked: the reference has all of them, a plain server none."""
+def test_features_are_probed_by_default(judge: Judge, reference: str, core: str) -> None:
+    """The reference has all of them, the core server has none."""
     everything = judge(reference, *MODULES, options=())
     assert everything.ret == pytest.ExitCode.OK
     assert features_line(everything) == "features found: abort, finish, repeat, echo, sleep, watch, metadata"
@@ -31,8 +31,8 @@ def test_features_are_found_out(judge: Judge, reference: str, core: str) -> None
     assert nothing.parseoutcomes()["skipped"] > 0
 
 
-def test_what_is_not_there_is_not_applicable(judge: Judge, core: str) -> None:
-    """A requirement that needs a missing feature is skipped, and each skip has its reason."""
+def test_requirement_of_a_missing_feature_is_not_applicable(judge: Judge, core: str) -> None:
+    """Its tests are skipped, and each skip names the missing feature."""
     result = judge(core, *MODULES, options=("--grpcstream-features=none", "-rs"))
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK
@@ -41,12 +41,12 @@ def test_what_is_not_there_is_not_applicable(judge: Judge, core: str) -> None:
     reasons = [line.rpartition(": not applicable: ")[2] for line in result.outlines if line.startswith("SKIPPED")]
     assert reasons
     assert all(reason.startswith("the target has no ") for reason in reasons), reasons
-    told = [line for line in result.outlines if line.startswith("  not applicable: the target has no finish: EOF-")]
-    assert told, result.stdout.str()
+    reported = [line for line in result.outlines if line.startswith("  not applicable: the target has no finish: EOF-")]
+    assert reported, result.stdout.str()
 
 
-def test_a_declared_feature_that_is_missing_fails(judge: Judge, core: str) -> None:
-    """Who says that a target has everything is told what it lacks, and nothing is skipped."""
+def test_declared_feature_that_is_missing_fails(judge: Judge, core: str) -> None:
+    """Nothing is skipped if all features are declared."""
     result = judge(core, *MODULES, options=("--grpcstream-features=all",))
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -56,8 +56,8 @@ def test_a_declared_feature_that_is_missing_fails(judge: Judge, core: str) -> No
     result.stdout.fnmatch_lines(["verdict: NOT conformant: failed: *PAIR-*"])
 
 
-def test_features_that_are_not_declared_are_not_asked_for(judge: Judge, reference: str, core: str) -> None:
-    """A list says what there is: the rest is not applicable, also to a target that has it."""
+def test_feature_that_is_not_declared_is_not_tested(judge: Judge, reference: str, core: str) -> None:
+    """The rest is not applicable, even to a target that has it."""
     for target, code in ((reference, pytest.ExitCode.OK), (core, pytest.ExitCode.TESTS_FAILED)):
         result = judge(target, "record_pairing", options=("--grpcstream-features=echo",))
         assert result.ret == code

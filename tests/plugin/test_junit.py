@@ -1,4 +1,4 @@
-"""The JUnit report says of each test which requirement it checks."""
+"""The JUnit report names the requirement of each test."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from plugin.results import cases
 
 
 @pytest.mark.parametrize("options", [(), ("-n1",)], ids=["plain", "xdist"])
-def test_each_test_tells_its_requirement(
+def test_each_test_names_its_requirement(
     judge: Judge, serve: Serve, pytester: pytest.Pytester, options: tuple[str, ...]
 ) -> None:
-    """Its id, its level in the words of its source, and its severity, whatever the verdict."""
+    """Its id, its level and its severity are properties of the test, whatever the verdict."""
     judge(
         serve("plugin.servicers:UnknownWithoutPoint"),
         "survival_of_messages",
@@ -30,8 +30,8 @@ def test_each_test_tells_its_requirement(
     assert all({"requirement", "level", "severity"} <= set(case.properties) for case in found.values())
 
 
-def test_a_failure_is_told_by_its_first_line(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
-    """The verdict comes first, so that a list of failures can be read."""
+def test_failure_message_begins_with_the_verdict(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """A list of failures can be read at a glance."""
     judge(
         serve("plugin.servicers:ListSkipsOne"),
         "message_order::test_list_responses_arrive_in_the_order_they_were_written",

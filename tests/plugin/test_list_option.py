@@ -1,4 +1,4 @@
-"""--grpcstream-list: the requirements, without a target."""
+"""--grpcstream-list: print the requirements, without a target."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from plugin.conftest import Run
 from pytest_grpcstream.requirements.registry import registry
 
 
-def test_all_requirements_are_listed(run: Run) -> None:
-    """Each with its sentence, its severity, its level and its source; nothing is collected."""
+def test_every_requirement_is_listed(run: Run) -> None:
+    """Each is listed with its sentence; nothing is collected."""
     result = run("--grpcstream-list")
     assert result.ret == pytest.ExitCode.OK
     for one in registry().values():
@@ -18,8 +18,8 @@ def test_all_requirements_are_listed(run: Run) -> None:
     result.stdout.no_fnmatch_line("*test session starts*")
 
 
-def test_words_select(run: Run) -> None:
-    """Every word must fit: an area, a severity, a feature, or a word of the sentence."""
+def test_words_filter_requirements(run: Run) -> None:
+    """A requirement must match every word: an area, a severity, a feature, or a word of its sentence."""
     result = run("--grpcstream-list=ABORT,error,metadata")
     wanted = [
         one.id
@@ -32,12 +32,12 @@ def test_words_select(run: Run) -> None:
     assert "ORD-1:" not in shown
 
 
-def test_a_target_is_not_contacted(run: Run) -> None:
-    """A target that is not there does not matter."""
+def test_target_is_not_contacted(run: Run) -> None:
+    """A missing target does not matter."""
     assert run("--grpcstream-list=ORD", "--grpcstream-target=127.0.0.1:1").ret == pytest.ExitCode.OK
 
 
-def test_words_that_fit_nothing_are_a_usage_error(run: Run) -> None:
+def test_words_that_match_nothing_are_a_usage_error(run: Run) -> None:
     """The message says what is valid."""
     result = run("--grpcstream-list=ORD,nonsense")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,10 +1,11 @@
-"""A target that is not there is one clear message within seconds, and no test is run."""
+"""A missing target causes one clear message within seconds, and no test runs."""
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,17 +13,19 @@ import pytest
 import trustme
 
 from plugin.conftest import Judge, Run
+from pytest_grpcstream.targets import launching
+from pytest_grpcstream.targets.address import parse
 from targets.scripted import bytes_server, closed_port
 from targets.witness import command
 
-Given = Callable[..., str]
+StartOther = Callable[..., str]
 
 OPTIONS = ("--grpcstream-features=none", "--grpcstream-startup-timeout=1")
 
 
 @pytest.fixture
-def given() -> Iterator[Given]:
-    """Start a server that is no target, by a name, and return its address."""
+def start_other() -> Iterator[StartOther]:
+    """Start a server that is not a target, by its kind, and return its address."""
     with ExitStack() as stack:
 
         def start(name: str) -> str:
@@ -37,8 +40,8 @@ def given() -> Iterator[Given]:
         yield start
 
 
-def missing(result: pytest.RunResult, *messages: str) -> None:
-    """The run ended with the exit code for a missing target, and each message stands in its output once."""
+def assert_missing(result: pytest.RunResult, *messages: str) -> None:
+    """The run ended with the exit code of a missing target, and printed each message once."""
     text = result.stdout.str() + result.stderr.str()
     assert result.ret == 6, text
     assert result.parseoutcomes().keys() <= {"deselected", "warnings"}, text
@@ -48,16 +51,18 @@ def missing(result: pytest.RunResult, *messages: str) -> None:
     assert len([line for line in result.outlines if "Exit: " in line]) == 1
 
 
-def test_a_port_where_nothing_listens(judge: Judge) -> None:
-    """Somebody forgot to start the server."""
+def test_closed_port_is_named(judge: Judge) -> None:
+    """The server was not started."""
     address = closed_port()
-    missing(judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: Connection refused")
+    assert_missing(
+        judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: Connection refused"
+    )
 
 
-def test_a_unix_socket_that_is_not_there(judge: Judge, tmp_path: Path) -> None:
-    """Or started it at another place."""
+def test_missing_unix_socket_is_named(judge: Judge, tmp_path: Path) -> None:
+    """The server was started elsewhere."""
     address = f"unix:{tmp_path}/socket"
-    missing(
+    assert_missing(
         judge(address, "record_pairing", options=OPTIONS), f"nothing answers at {address}: No such file or directory"
     )
 
@@ -70,29 +75,31 @@ def test_a_unix_socket_that_is_not_there(judge: Judge, tmp_path: Path) -> None:
         ("mute", "accepts connections but answered the HTTP/2 connection preface with nothing within 1 s"),
     ],
 )
-def test_a_port_that_speaks_something_else(judge: Judge, given: Given, name: str, message: str) -> None:
-    """It is another server, or it is reached in another way."""
-    address = given(name)
-    missing(judge(address, "record_pairing", options=OPTIONS), f"{address} {message}")
+def test_other_protocol_is_named(judge: Judge, start_other: StartOther, name: str, message: str) -> None:
+    """The message says what the server speaks instead."""
+    address = start_other(name)
+    assert_missing(judge(address, "record_pairing", options=OPTIONS), f"{address} {message}")
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("no_such_module:Service", "there is no module 'no_such_module' to import; it must be in the current"),
+        ("no_such_module:Service", "there is no module 'no_such_module' to import; it is looked for in the current"),
         ("plugin.servicers:Missing", "module 'plugin.servicers' has no attribute 'Missing'"),
         ("broken:factory", "broken:factory() raised ConnectionError: no database"),
         ("unimportable:Service", "importing 'unimportable' failed: RuntimeError: no configuration"),
     ],
 )
-def test_a_servicer_that_cannot_be_served(judge: Judge, pytester: pytest.Pytester, target: str, message: str) -> None:
-    """A wrong path is told from a servicer that fails."""
+def test_servicer_that_cannot_be_served_is_explained(
+    judge: Judge, pytester: pytest.Pytester, target: str, message: str
+) -> None:
+    """A wrong import path and a servicer that fails have different messages."""
     pytester.makepyfile(
         broken="def factory(): raise ConnectionError('no database')",
         unimportable="raise RuntimeError('no configuration')",
     )
     result = judge(target, "record_pairing", options=OPTIONS[:1])
-    missing(result, f"target {target} could not be served: {message}")
+    assert_missing(result, f"target {target} could not be served: {message}")
 
 
 @pytest.mark.parametrize(
@@ -102,29 +109,31 @@ def test_a_servicer_that_cannot_be_served(judge: Judge, pytester: pytest.Pyteste
         (("--never-listen", "--say=waiting"), "within 1 s"),
     ],
 )
-def test_a_command_that_does_not_serve(judge: Judge, options: tuple[str, ...], message: str) -> None:
-    """What it printed is in the message."""
+def test_command_that_does_not_serve_is_shown_with_its_output(
+    judge: Judge, options: tuple[str, ...], message: str
+) -> None:
+    """Both standard output and standard error are in the message."""
     result = judge(command(*options), "record_pairing", options=OPTIONS)
-    missing(result, message, "--- its output ---", "and this on standard error")
+    assert_missing(result, message, "--- its output ---", "and this on standard error")
 
 
-def test_a_command_that_is_not_there(judge: Judge) -> None:
-    """It is named as it was given."""
+def test_missing_command_is_named(judge: Judge) -> None:
+    """As it was given."""
     result = judge("exec:./no-such-server {port}", "record_pairing", options=OPTIONS)
-    missing(result, "cannot start './no-such-server': No such file or directory")
+    assert_missing(result, "cannot start './no-such-server': No such file or directory")
 
 
-def test_a_bare_run_without_its_target_takes_seconds(run: Run) -> None:
-    """The whole suite is not run into the same wall hundreds of times."""
+def test_run_of_the_whole_suite_without_its_target_takes_seconds(run: Run) -> None:
+    """Hundreds of tests do not each wait for the same target."""
     began = time.monotonic()
     address = closed_port()
-    missing(run(f"--grpcstream-target={address}"), f"nothing answers at {address}: Connection refused")
+    assert_missing(run(f"--grpcstream-target={address}"), f"nothing answers at {address}: Connection refused")
     assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("kind", ["address", "servicer"])
-def test_workers_without_their_target_end_early(judge: Judge, kind: str) -> None:
-    """Under pytest-xdist each worker says it for its first test, and the run fails without an internal error."""
+def test_workers_without_their_target_stop_early(judge: Judge, kind: str) -> None:
+    """Under pytest-xdist each worker reports it once, and the run fails without an internal error."""
     target = closed_port() if kind == "address" else "plugin.servicers:Missing"
     result = judge(target, "record_pairing", "end_of_stream", "half_close", options=(*OPTIONS, "-n2"))
     text = result.stdout.str() + result.stderr.str()
@@ -136,8 +145,56 @@ def test_workers_without_their_target_end_early(judge: Judge, kind: str) -> None
     assert (f"nothing answers at {target}" if kind == "address" else "has no attribute 'Missing'") in text
 
 
-def test_a_test_of_one_s_own_without_its_target_errs(run: Run, pytester: pytest.Pytester) -> None:
-    """Only the suite depends on it: other tests of a project go on, and those that need it say why they cannot."""
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_target_that_goes_down_between_tests_ends_the_run(
+    run: Run, pytester: pytest.Pytester, workers: Sequence[str]
+) -> None:
+    """The test that finds it missing is not run, which the summary counts apart from not applicable."""
+    pytester.makepyfile(
+        test_own="""
+        import contextlib
+        import pytest
+        from pytest_grpcstream import StreamError
+
+        @pytest.fixture
+        def deadly(grpcstream_wire):
+            yield
+            with contextlib.suppress(StreamError), grpcstream_wire.list(None) as stream:
+                stream.end()
+
+        @pytest.mark.grpcstream_requirement("ORD-1")
+        def test_first(grpcstream_wire, deadly):
+            pass
+
+        @pytest.mark.grpcstream_requirement("ORD-2")
+        def test_second(grpcstream_wire):
+            pass
+
+        @pytest.mark.grpcstream_requirement("ORD-3")
+        def test_third(grpcstream_wire):
+            pass
+        """
+    )
+    with launching.start(parse("plugin.servicers:ExitsWithoutPoint")) as server:
+        result = run(f"--grpcstream-target={server.address}", OPTIONS[0], "-rs", *workers, "test_own.py")
+    assert result.parseoutcomes().items() >= {"passed": 1, "skipped": 1}.items()
+    assert result.ret != pytest.ExitCode.OK
+    [header] = [line for line in result.outlines if line.split()[:1] == ["passed"] and "not run" in line]
+    [row] = [line for line in result.outlines if line.startswith("Message order and integrity ")]
+    cells = row.removeprefix("Message order and integrity").split()
+    counts = dict(zip(re.split(r" {2,}", header.strip()), cells, strict=True))
+    assert (counts["passed"], counts["not run"], counts["not applicable"]) == ("1", "1", "-")
+    result.stdout.fnmatch_lines(
+        [
+            "the target died after test_own.py::test_first: *",
+            "  not run: the target went down after test_own.py::test_first: *; the rest was not run: ORD-2",
+            "verdict: NOT conformant: the target died",
+        ]
+    )
+
+
+def test_own_test_without_its_target_is_an_error(run: Run, pytester: pytest.Pytester) -> None:
+    """The other tests of a project run; those that need the target report why they cannot."""
     pytester.makepyfile(
         """
         def test_one(grpcstream): pass
@@ -152,8 +209,8 @@ def test_a_test_of_one_s_own_without_its_target_errs(run: Run, pytester: pytest.
     result.stdout.fnmatch_lines([f"E *TargetError: nothing answers at {address}: Connection refused"])
 
 
-def test_a_fixture_without_any_target_says_how_to_name_one(run: Run, pytester: pytest.Pytester) -> None:
-    """All four ways are in the message."""
+def test_fixture_without_a_target_explains_how_to_name_one(run: Run, pytester: pytest.Pytester) -> None:
+    """The message lists all four ways."""
     pytester.makepyfile("def test_one(grpcstream): pass")
     result = run()
     result.assert_outcomes(errors=1)

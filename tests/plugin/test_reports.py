@@ -21,7 +21,7 @@ from pytest_grpcstream.plugin.reports import (
 from pytest_grpcstream.verdicts.test_verdict import Evidence, TestVerdict, UpstreamVerdict
 from pytest_grpcstream.verdicts.verdict import Verdict
 
-NODEID = "pytest_grpcstream/conformance/test_ordering.py::test_order[wire]"
+NODEID = "pytest_grpcstream/conformance/test_message_order.py::test_order[wire]"
 MINIMAL = TestVerdict(NODEID, "ORD-1", "wire", Verdict.PASSED)
 FULL = TestVerdict(
     nodeid=NODEID,
@@ -46,7 +46,7 @@ FULL = TestVerdict(
 def new_report(**more: Any) -> pytest.TestReport:
     """A report of a test that passed."""
     values: dict[str, Any] = {"keywords": {}, "outcome": "passed", "longrepr": None, "when": "call"}
-    return pytest.TestReport(NODEID, ("test_ordering.py", 1, "test_order"), **{**values, **more})
+    return pytest.TestReport(NODEID, ("test_message_order.py", 1, "test_order"), **{**values, **more})
 
 
 def send(config: pytest.Config, report: pytest.TestReport) -> pytest.TestReport:
@@ -65,7 +65,7 @@ def test_report_has_no_verdict_of_its_own() -> None:
     assert verdict_of(new_report()) is None
 
 
-def test_attached_verdict_is_no_attribute_of_the_report() -> None:
+def test_attached_verdict_is_not_an_attribute_of_the_report() -> None:
     """Other plugins that copy or serialize reports see nothing of it."""
     report = new_report()
     before = {name: repr(value) for name, value in vars(report).items()}
@@ -169,7 +169,7 @@ def test_expected_failure_is_an_xfail() -> None:
     assert (report.wasxfail, text_of(report)) == ("ORD-1: 4", "after")
 
 
-def test_failure_is_no_xfail_any_more() -> None:
+def test_failure_replaces_an_xfail() -> None:
     """An expected failure that has changed fails the run."""
     report = new_report()
     show_expected(report, "ORD-1: 4")

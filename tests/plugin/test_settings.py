@@ -1,4 +1,4 @@
-"""Settings come from an option, the environment or the ini file, in that order; a wrong one says where it stands."""
+"""Settings come from an option, the environment or the ini file, in that order; messages name the source."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ VALUES: dict[str, tuple[tuple[str, object], tuple[str, object], tuple[str, objec
     "quiet": (("0.1", 0.1), ("1e-1", 0.1), (" 0.3 ", 0.3)),
     "startup_timeout": (("7", 7.0), ("8", 8.0), ("9", 9.0)),
 }
-"""For each setting three values as they are written and as they are meant, for the three sources."""
+"""For each setting and each of the three sources, a value as it is written and as it is read."""
 
 Read = Callable[..., Settings]
 
 
 def _plain(settings: Settings, name: str) -> object:
-    """A setting as it is compared: a target by its text."""
+    """A setting in the form that is compared: a target by its text."""
     value: object = getattr(settings, name)
     return str(value) if name == "target" else value
 
 
 @pytest.fixture
 def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Read the settings of a run that is given values by some sources."""
+    """Read the settings of a run, with values from some sources."""
 
     def read(name: str = "", **values: str) -> Settings:
         arguments = []
@@ -51,8 +51,8 @@ def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
     return read
 
 
-def test_without_anything_said_there_are_defaults(read: Read) -> None:
-    """No target, both clients for the suite, features to be found out, warnings that do not fail."""
+def test_settings_have_defaults(read: Read) -> None:
+    """No target, both clients for the suite, features that are probed, warnings that do not fail the run."""
     settings = read()
     assert (settings.target, settings.features, settings.client) == (None, None, None)
     assert (settings.timeout, settings.quiet, settings.startup_timeout) == (TIMEOUT, QUIET, STARTUP)
@@ -62,23 +62,23 @@ def test_without_anything_said_there_are_defaults(read: Read) -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_the_option_wins_over_the_environment_and_that_over_the_ini_file(read: Read, name: str) -> None:
-    """Of several values the nearest one counts."""
+def test_option_overrides_environment_overrides_ini_file(read: Read, name: str) -> None:
+    """If several sources have a value, the first in this order counts."""
     written = {source: value for source, (value, _) in zip(SOURCES, VALUES[name], strict=True)}
-    meant = {source: value for source, (_, value) in zip(SOURCES, VALUES[name], strict=True)}
-    assert _plain(read(name, ini=written["ini"]), name) == meant["ini"]
-    assert _plain(read(name, environment=written["environment"]), name) == meant["environment"]
-    assert _plain(read(name, option=written["option"]), name) == meant["option"]
+    read_as = {source: value for source, (_, value) in zip(SOURCES, VALUES[name], strict=True)}
+    assert _plain(read(name, ini=written["ini"]), name) == read_as["ini"]
+    assert _plain(read(name, environment=written["environment"]), name) == read_as["environment"]
+    assert _plain(read(name, option=written["option"]), name) == read_as["option"]
 
 
-def test_an_empty_value_counts_as_none(read: Read) -> None:
-    """An environment variable or ini option without a value leaves the word to the next source."""
+def test_empty_value_is_ignored(read: Read) -> None:
+    """An environment variable or ini option without a value falls back to the next source."""
     assert read("timeout", environment="", ini="7").timeout == 7
     assert read("quiet", environment="", ini="").quiet == QUIET
 
 
-def test_the_source_of_the_target_is_known(read: Read) -> None:
-    """The header of a run says where its target was named."""
+def test_source_of_the_target_is_known(read: Read) -> None:
+    """The header of a run shows it."""
     assert read("target", ini="three:3").target_source == "the ini option grpcstream_target"
     assert read("target", environment="two:2").target_source == "the environment variable GRPCSTREAM_TARGET"
     assert read("target", option="one:1").target_source == "the option --grpcstream-target"
@@ -97,25 +97,25 @@ def test_the_source_of_the_target_is_known(read: Read) -> None:
     ],
 )
 def test_features_are_a_list_of_names(read: Read, text: str, features: frozenset[str]) -> None:
-    """Commas and blanks separate them; all and none stand alone."""
+    """Commas and blanks separate the names; all and none stand alone."""
     assert read("features", option=text).features == features
 
 
 @pytest.mark.parametrize(
-    ("given", "clients"), [("library", ("library",)), ("wire", ("wire",)), ("both", ("wire", "library"))]
+    ("option", "clients"), [("library", ("library",)), ("wire", ("wire",)), ("both", ("wire", "library"))]
 )
-def test_the_suite_runs_over_the_clients_that_are_named(read: Read, given: str, clients: tuple[str, ...]) -> None:
-    """One of them, or both."""
-    assert read("client", option=given).clients == clients
+def test_client_option_selects_the_clients_of_the_suite(read: Read, option: str, clients: tuple[str, ...]) -> None:
+    """The suite runs over one of them, or over both."""
+    assert read("client", option=option).clients == clients
 
 
-def test_a_target_is_told_without_the_blanks_around(read: Read) -> None:
-    """They come from an ini file or a shell script."""
+def test_blanks_around_a_target_are_ignored(read: Read) -> None:
+    """An ini file or a shell script may add them."""
     assert str(read("target", option=" reference ").target) == "reference"
 
 
-BAD = {
-    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not valid; valid forms: "),
+INVALID = {
+    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not understood; a target is "),
     "features": ("abort,bogus", "Invalid features 'abort,bogus' from {source}; expected all, none, or some of abort, "),
     "client": ("grpcio", "Invalid client 'grpcio' from {source}; expected library, wire or both"),
     "timeout": ("soon", f"Invalid timeout 'soon' from {{source}}; expected {SECONDS}"),
@@ -123,50 +123,50 @@ BAD = {
     "startup_timeout": ("-1", f"Invalid startup timeout '-1' from {{source}}; expected {SECONDS}"),
     "authority": ("a b", "Invalid authority 'a b' from {source}; expected a host name, with or without a port"),
 }
-"""For each setting a bad value and how its message begins."""
+"""For each setting, an invalid value and the beginning of its message."""
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_value_names_its_source(read: Read, name: str, source: str) -> None:
-    """The message has the value, where it was given, and what is valid."""
-    text, message = BAD[name]
-    named = {
+@pytest.mark.parametrize("name", INVALID)
+def test_message_about_an_invalid_value_names_its_source(read: Read, name: str, source: str) -> None:
+    """It also shows the value and says what is valid."""
+    text, message = INVALID[name]
+    sources = {
         "option": f"the option --grpcstream-{name.replace('_', '-')}",
         "environment": f"the environment variable GRPCSTREAM_{name.upper()}",
         "ini": f"the ini option grpcstream_{name}",
     }
     with pytest.raises(SettingError) as refused:
         read(name, **{source: text})
-    assert str(refused.value).startswith(message.format(source=named[source]))
+    assert str(refused.value).startswith(message.format(source=sources[source]))
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "3601", "1s", "0x1", "1,5", "", "\x1b[31m"])
-def test_a_time_is_a_number_of_seconds(read: Read, text: str) -> None:
-    """What is no finite number, or too large to be meant, is refused in a message that cannot act on a terminal."""
+def test_time_that_is_not_a_number_of_seconds_is_rejected(read: Read, text: str) -> None:
+    """So is a number that is infinite or too large. The message is escaped."""
     with pytest.raises(SettingError, match=r"Invalid timeout '.*' from the option --grpcstream-timeout; ") as refused:
         read("timeout", option=text)
     assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("text", ["", "all,abort", "none none", "ABORT", "abort;echo", ","])
-def test_features_that_are_none_are_refused(read: Read, text: str) -> None:
-    """Their names are exact, and nothing is guessed."""
+def test_unknown_features_are_rejected(read: Read, text: str) -> None:
+    """Names are matched exactly."""
     with pytest.raises(SettingError, match="from the option --grpcstream-features; expected all, none, or some of"):
         read("features", option=text)
 
 
-def test_a_bad_value_of_a_source_that_loses_is_not_looked_at(read: Read) -> None:
-    """Only the value that counts has to be valid."""
+def test_invalid_value_of_an_overridden_source_is_ignored(read: Read) -> None:
+    """Only the value that is used must be valid."""
     assert read("timeout", option="1", environment="soon", ini="later").timeout == 1
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_usage_error_comes_before_collection(
+def test_usage_error_comes_before_collection(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    """Exit code 4, one line, and no file of the project is even read."""
-    pytester.makepyfile(test_own="raise SystemExit('it was read')")
+    """The run ends with exit code 4 and one line; no test module is imported."""
+    pytester.makepyfile(test_own="raise SystemExit('it was imported')")
     arguments = ["--grpcstream-timeout=soon"] if source == "option" else []
     if source == "environment":
         monkeypatch.setenv("GRPCSTREAM_TIMEOUT", "soon")
@@ -177,28 +177,28 @@ def test_a_usage_error_comes_before_collection(
     errors = [line for line in result.errlines if line.strip()]
     assert len(errors) == 1
     assert errors[0].startswith("ERROR: Invalid timeout 'soon' from the ")
-    assert "it was read" not in result.stdout.str() + result.stderr.str()
+    assert "it was imported" not in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not valid"),
-        ("target=", "Invalid target from the option --grpcstream-target: target '' is not valid"),
+        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not understood"),
+        ("target=", "Invalid target from the option --grpcstream-target: target '' is not understood"),
         ("features=some", "Invalid features 'some' from the option --grpcstream-features; expected all, none, or"),
         ("client=curl", "Invalid client 'curl' from the option --grpcstream-client; expected library, wire or both"),
     ],
 )
-def test_a_usage_error_of_a_run_of_the_suite(run: Run, option: str, message: str) -> None:
-    """A wrong option is told as pytest tells its own."""
+def test_invalid_option_of_a_run_of_the_suite_is_a_usage_error(run: Run, option: str, message: str) -> None:
+    """It is reported like an invalid option of pytest."""
     result = run("--grpcstream-target=reference", f"--grpcstream-{option}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert [line for line in result.errlines if line.startswith(f"ERROR: {message}")]
     assert not result.outlines
 
 
-def test_a_usage_error_under_xdist(run: Run) -> None:
-    """It is told once, and no worker is started."""
+def test_usage_error_under_xdist_is_reported_once(run: Run) -> None:
+    """No worker is started."""
     result = run("--grpcstream-target=nonsense", "-n2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert len([line for line in result.errlines if "Invalid target" in line]) == 1

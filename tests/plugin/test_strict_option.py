@@ -10,8 +10,8 @@ OPTIONS = ("--grpcstream-features=none",)
 WARNED = "warning ROBUST-4: expected the status INVALID_ARGUMENT or OK; actual: UNKNOWN *"
 
 
-def test_a_warning_is_shown_and_does_not_fail(judge: Judge, serve: Serve) -> None:
-    """It is pytest's xfail, with its reason, and the verdict counts it."""
+def test_warning_is_shown_and_does_not_fail_the_run(judge: Judge, serve: Serve) -> None:
+    """It is an xfail with a reason, and the verdict on the run counts it."""
     result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=(*OPTIONS, "-rx"))
     assert result.ret == pytest.ExitCode.OK
     outcomes = result.parseoutcomes()
@@ -21,14 +21,14 @@ def test_a_warning_is_shown_and_does_not_fail(judge: Judge, serve: Serve) -> Non
         [
             WARNED,
             "verdict: conformant in all that was checked, with 3 warning(s)",
-            "XFAIL pytest_grpcstream/conformance/test_survival_of_messages.py::*[[]library-List[]] - ROBUST-4: *",
+            "XFAIL pytest_grpcstream/conformance/test_survival.py::*[[]library-List[]] - ROBUST-4: expected*",
         ]
     )
 
 
 @pytest.mark.parametrize("source", ["option", "ini"])
-def test_a_warning_fails_a_strict_run(judge: Judge, serve: Serve, pytester: pytest.Pytester, source: str) -> None:
-    """The same run with the option, or with the ini option, exits with 1 and has a report for each."""
+def test_warning_fails_a_strict_run(judge: Judge, serve: Serve, pytester: pytest.Pytester, source: str) -> None:
+    """The option and the ini option have the same effect; each warning is reported as a failure."""
     if source == "ini":
         pytester.makeini("[pytest]\ngrpcstream_strict = true\n")
     options = (*OPTIONS, "--grpcstream-strict") if source == "option" else OPTIONS
@@ -42,15 +42,15 @@ def test_a_warning_fails_a_strict_run(judge: Judge, serve: Serve, pytester: pyte
     )
 
 
-def test_a_strict_run_of_a_good_server_passes(judge: Judge, reference: str) -> None:
-    """Nothing else is stricter."""
+def test_strict_run_of_a_conformant_server_passes(judge: Judge, reference: str) -> None:
+    """Only warnings are judged more strictly."""
     assert judge(reference, "end_of_stream", options=("--grpcstream-strict",)).ret == pytest.ExitCode.OK
 
 
-def test_pytest_s_own_strictness_does_not_turn_warnings_into_failures(
+def test_strictness_of_pytest_does_not_turn_warnings_into_failures(
     judge: Judge, serve: Serve, pytester: pytest.Pytester
 ) -> None:
-    """A project's xfail_strict speaks of its own expectations, and its warning filters of its own code."""
+    """The xfail_strict and filterwarnings of a project concern its own tests and code."""
     pytester.makeini("[pytest]\nxfail_strict = true\nfilterwarnings = error\n")
     result = judge(serve("plugin.servicers:UnknownWithoutPoint"), "survival_of_messages", options=OPTIONS)
     assert result.ret == pytest.ExitCode.OK

@@ -1,4 +1,4 @@
-"""What a run says at its beginning and at its end."""
+"""The header and the summary of a run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ NONE = "--grpcstream-features=none"
 
 
 def summary(result: pytest.RunResult) -> list[str]:
-    """The lines of the section at the end."""
+    """The lines of the summary."""
     place = next(number for number, line in enumerate(result.outlines) if " grpcstream =" in line)
     lines = result.outlines[place + 1 :]
     return list(itertools.takewhile(lambda line: not line.startswith("="), lines))
 
 
-def test_a_run_begins_with_its_target(run: Run, core: str) -> None:
-    """Where it was named comes before the collection, what it is like before the first test."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing")
+def test_run_begins_with_its_target(run: Run, core: str) -> None:
+    """Its source is shown before the collection, its features before the first test."""
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing")
     result.stdout.fnmatch_lines(
         [
             f"grpcstream: target {core} (from the option --grpcstream-target)",
@@ -31,14 +31,14 @@ def test_a_run_begins_with_its_target(run: Run, core: str) -> None:
     )
 
 
-def test_a_quiet_run_still_ends_with_its_verdict(judge: Judge, core: str) -> None:
-    """Less output does not hide whether the target conforms."""
+def test_quiet_run_ends_with_its_verdict(judge: Judge, core: str) -> None:
+    """-q does not hide whether the target conforms."""
     result = judge(core, "end_of_stream", options=(NONE, "-q", "-q"))
     assert summary(result)[-1] == "verdict: conformant in all that was checked"
 
 
-def test_a_run_ends_with_a_table_what_was_checked_and_a_verdict(judge: Judge, serve: Serve) -> None:
-    """Each area has its counts; what was not checked has its reason; the verdict names what is wrong."""
+def test_summary_has_a_table_the_coverage_and_a_verdict(judge: Judge, serve: Serve) -> None:
+    """Each area has its counts; each unchecked requirement has a reason; the verdict names the failures."""
     result = judge(
         serve("plugin.servicers:RouteMute"), "half_close", "record_pairing", options=(NONE, "--grpcstream-timeout=0.2")
     )
@@ -58,36 +58,36 @@ def test_a_run_ends_with_a_table_what_was_checked_and_a_verdict(judge: Judge, se
     assert lines[-1].startswith("verdict: NOT conformant: failed: HALF-1, ")
 
 
-def test_a_run_in_which_nothing_applies_says_so(judge: Judge, core: str) -> None:
-    """It is no success that can be told from a failure by the words alone."""
+def test_run_in_which_nothing_applies_says_so(judge: Judge, core: str) -> None:
+    """Its verdict is neither conformant nor NOT conformant."""
     result = judge(core, "half_close::test_both_sides_send_large_volumes_at_once")
     assert result.parseoutcomes() == {"skipped": 1}
     assert summary(result)[-1] == "verdict: none, nothing could be checked"
 
 
-def test_where_the_clients_disagree_it_is_told(judge: Judge, serve: Serve) -> None:
-    """A server that fails one client only has a problem of another kind."""
+def test_disagreement_of_the_clients_is_reported(judge: Judge, serve: Serve) -> None:
+    """A server that fails over one client only has a different kind of problem."""
     result = judge(
         serve("plugin.servicers:WrongForGrpcio"),
         "message_order::test_list_responses_arrive_in_the_order_they_were_written",
         options=(NONE, "--grpcstream-client=both"),
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = [line for line in summary(result) if line.startswith("clients disagree about ORD-1 ")]
-    assert told
-    assert all(line.endswith(": library failed, wire passed") for line in told)
+    reported = [line for line in summary(result) if line.startswith("clients disagree about ORD-1 ")]
+    assert reported
+    assert all(line.endswith(": library failed, wire passed") for line in reported)
 
 
-def test_what_was_measured_is_told(judge: Judge, reference: str) -> None:
-    """A requirement without a right or wrong passes, and what was observed stands in the summary."""
-    name = "validity_of_requests::test_a_similar_content_type_is_refused_or_accepted"
+def test_observation_is_reported(judge: Judge, reference: str) -> None:
+    """A requirement of severity info passes, and the summary shows what was observed."""
+    name = "wire_requests::test_a_similar_content_type_is_refused_or_accepted"
     result = judge(reference, name, options=(NONE, "--grpcstream-client=wire", "--grpcstream-strict"))
     assert result.ret == pytest.ExitCode.OK
     assert [line for line in summary(result) if line.startswith("observed WIRE-8: application/grpc+unknown: ")]
 
 
-def test_a_run_without_requirements_has_no_summary(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Tests of one's own end as they always do."""
+def test_run_without_requirements_has_no_summary(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """A user's own tests end like those of any other run."""
     pytester.makepyfile("def test_own(grpcstream): assert len(grpcstream.list('x').collect()) == 3")
     result = run(f"--grpcstream-target={core}", ".")
     result.assert_outcomes(passed=1)

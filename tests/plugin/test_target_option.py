@@ -1,4 +1,4 @@
-"""--grpcstream-target: when the shipped suite runs, and when it does not."""
+"""--grpcstream-target: when the shipped suite runs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Iterator
 import pytest
 
 from plugin.conftest import Run
+from pytest_grpcstream.plugin.options import OPTIONS
 
 SUITE = "pytest_grpcstream/conformance/"
-STRESS_TESTS = "pytest_grpcstream.conformance.test_stress"
+STRESS_TESTS = "pytest_grpcstream.conformance.test_wire_stress"
 OWN_TEST = "def test_own(): pass"
 
 
 def collected(result: pytest.RunResult) -> list[str]:
-    """The ids that --collect-only -q has listed."""
+    """The ids that --collect-only -q listed."""
     return [line for line in result.outlines if "::" in line]
 
 
 @pytest.fixture
 def untouched() -> Iterator[str]:
-    """An address that nobody connects to during the test."""
+    """An address to which no client connects during the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         listener.setblocking(False)
@@ -30,17 +31,17 @@ def untouched() -> Iterator[str]:
             listener.accept()
 
 
-def test_a_bare_run_runs_the_suite(run: Run, core: str) -> None:
-    """In an empty folder there is nothing else to run; options such as -k choose from the suite."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing or test_end")
+def test_target_alone_runs_the_suite(run: Run, core: str) -> None:
+    """Options such as -k select from the suite."""
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing or test_end")
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert outcomes["passed"] > 5
     result.stdout.fnmatch_lines(["pytest_grpcstream/conformance/test_end_of_stream.py *", "verdict: conformant*"])
 
 
-def test_collecting_contacts_nothing(run: Run, untouched: str) -> None:
-    """The tests are known without their target."""
+def test_collection_does_not_contact_the_target(run: Run, untouched: str) -> None:
+    """The ids of tests do not depend on the target."""
     result = run(f"--grpcstream-target={untouched}", "--collect-only", "-q")
     assert result.ret == pytest.ExitCode.OK
     ids = collected(result)
@@ -49,15 +50,15 @@ def test_collecting_contacts_nothing(run: Run, untouched: str) -> None:
     assert all(one.startswith(SUITE) for one in ids)
 
 
-def test_collecting_starts_nothing(run: Run, pytester: pytest.Pytester) -> None:
-    """A command is not run either."""
+def test_collection_does_not_start_the_target(run: Run, pytester: pytest.Pytester) -> None:
+    """The command is not executed."""
     target = "exec:touch started --port {port}"
     assert run(f"--grpcstream-target={target}", "--collect-only", "-q").ret == pytest.ExitCode.OK
     assert not (pytester.path / "started").exists()
 
 
-def test_a_project_s_own_tests_do_not_run_with_the_suite(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
-    """A bare run with a target means the suite, also where testpaths names others."""
+def test_own_tests_do_not_run_with_the_suite(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
+    """A target without a path means the suite, even if testpaths names other tests."""
     pytester.makepyfile(test_own=OWN_TEST)
     pytester.makeini("[pytest]\ntestpaths = .\n")
     ids = collected(run(f"--grpcstream-target={untouched}", "--collect-only", "-q"))
@@ -65,8 +66,8 @@ def test_a_project_s_own_tests_do_not_run_with_the_suite(run: Run, pytester: pyt
     assert all(one.startswith(SUITE) for one in ids)
 
 
-def test_with_a_path_only_that_runs(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
-    """A target may be given for tests of one's own."""
+def test_path_replaces_the_suite(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
+    """A user can name a target for their own tests."""
     pytester.makepyfile(test_own=OWN_TEST)
     result = run(f"--grpcstream-target={untouched}", "test_own.py", "-v")
     assert result.ret == pytest.ExitCode.OK
@@ -74,8 +75,8 @@ def test_with_a_path_only_that_runs(run: Run, pytester: pytest.Pytester, untouch
     result.stdout.fnmatch_lines(["test_own.py::test_own PASSED*"])
 
 
-def test_with_pyargs_only_that_module_is_collected(run: Run, untouched: str) -> None:
-    """One module of the suite, or one test of it, has the id that it has in the whole."""
+def test_pyargs_selects_modules_and_tests_of_the_suite(run: Run, untouched: str) -> None:
+    """Their ids are the same as in a run of the whole suite."""
     module = "pytest_grpcstream.conformance.test_half_close"
     ids = collected(run(f"--grpcstream-target={untouched}", "--collect-only", "-q", "--pyargs", module))
     assert ids
@@ -89,7 +90,7 @@ def test_with_pyargs_only_that_module_is_collected(run: Run, untouched: str) -> 
 def test_only_the_option_starts_the_suite(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, untouched: str, source: str
 ) -> None:
-    """A target in the ini file or the environment is for the fixtures; a bare run then runs what it always runs."""
+    """A target in the ini file or the environment is for the fixtures; pytest then runs the tests of the project."""
     pytester.makepyfile(test_own=OWN_TEST)
     if source == "ini":
         pytester.makeini(f"[pytest]\ngrpcstream_target = {untouched}\n")
@@ -100,8 +101,8 @@ def test_only_the_option_starts_the_suite(
     result.stdout.fnmatch_lines([f"grpcstream: target {untouched} (from the *", "test_own.py::test_own PASSED*"])
 
 
-def test_an_option_of_a_conftest_does_not_hide_the_suite(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
-    """The value of an option that only the project knows is no path, also with a space before it."""
+def test_value_of_a_conftest_option_is_not_a_path(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
+    """The suite runs, even if a space separates the option from its value."""
     pytester.makeconftest(
         """
         def pytest_addoption(parser):
@@ -117,8 +118,8 @@ def test_an_option_of_a_conftest_does_not_hide_the_suite(run: Run, pytester: pyt
     assert len(collected(result)) > 300
 
 
-def test_an_option_of_a_conftest_and_a_path_are_told_apart(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
-    """With a path behind such an option, only the path runs."""
+def test_path_after_a_conftest_option_is_a_path(run: Run, pytester: pytest.Pytester, untouched: str) -> None:
+    """Only the tests at that path run."""
     pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--foo')")
     pytester.makepyfile(test_own=OWN_TEST)
     result = run(f"--grpcstream-target={untouched}", "--foo", "bar", "test_own.py", "--collect-only", "-q")
@@ -133,21 +134,21 @@ def test_an_option_of_a_conftest_and_a_path_are_told_apart(run: Run, pytester: p
         "norecursedirs = site-packages conformance\naddopts = --import-mode=importlib --strict-markers --strict-config",
     ],
 )
-def test_how_a_project_finds_its_tests_does_not_hide_the_suite(
+def test_discovery_settings_of_a_project_do_not_affect_the_suite(
     run: Run, pytester: pytest.Pytester, untouched: str, ini: str
 ) -> None:
-    """What is collected in a project has no influence on what is shipped, whether the suite is named or not."""
+    """Whether the suite is named by --pyargs or started by the target."""
     named = ("--collect-only", "-q", "--pyargs", "pytest_grpcstream.conformance.test_half_close")
     expected = collected(run(*named))
     assert expected
     pytester.makeini(f"[pytest]\n{ini}\n")
     assert collected(run(*named)) == expected
-    bare = collected(run(f"--grpcstream-target={untouched}", "--collect-only", "-q"))
-    assert [one for one in bare if "/test_half_close.py" in one] == expected
+    suite = collected(run(f"--grpcstream-target={untouched}", "--collect-only", "-q"))
+    assert [one for one in suite if "/test_half_close.py" in one] == expected
 
 
-def test_ids_are_the_same_everywhere(run: Run, pytester: pytest.Pytester) -> None:
-    """Neither the current folder nor pytest's root folder, nor what else is collected, is in the id of a test."""
+def test_ids_do_not_depend_on_the_project(run: Run, pytester: pytest.Pytester) -> None:
+    """Neither the current directory, nor pytest's rootdir, nor the other tests that are collected change an id."""
     named = ("--collect-only", "-q", "--pyargs", "pytest_grpcstream.conformance.test_half_close")
     expected = collected(run(*named))
     assert expected
@@ -158,15 +159,15 @@ def test_ids_are_the_same_everywhere(run: Run, pytester: pytest.Pytester) -> Non
     assert collected(run(*named, "test_own.py")) == [*expected, "test_own.py::test_own"]
 
 
-def test_a_folder_of_that_name_is_not_the_suite(run: Run, pytester: pytest.Pytester) -> None:
-    """A project's own folder called conformance keeps its ids."""
+def test_own_folder_called_conformance_is_not_the_suite(run: Run, pytester: pytest.Pytester) -> None:
+    """Its tests keep their ids."""
     pytester.mkdir("conformance")
     pytester.makepyfile(**{"conformance/test_own": OWN_TEST})
     assert collected(run("--collect-only", "-q")) == ["conformance/test_own.py::test_own"]
 
 
-def test_a_plain_run_is_not_disturbed(run: Run, pytester: pytest.Pytester) -> None:
-    """Without a target and without a fixture of it, the plugin changes nothing that is printed or returned."""
+def test_run_without_a_target_is_unchanged(run: Run, pytester: pytest.Pytester) -> None:
+    """Neither the output nor the exit code differs from a run without the plugin."""
     pytester.makepyfile(
         test_own="""
         import pytest
@@ -191,8 +192,8 @@ def test_a_plain_run_is_not_disturbed(run: Run, pytester: pytest.Pytester) -> No
     )
 
 
-def test_the_markers_are_registered(run: Run) -> None:
-    """``pytest --markers`` says what each is for."""
+def test_markers_are_registered(run: Run) -> None:
+    """``pytest --markers`` describes each."""
     result = run("--markers")
     result.stdout.fnmatch_lines(
         [
@@ -207,18 +208,18 @@ def test_the_markers_are_registered(run: Run) -> None:
 @pytest.mark.parametrize(
     ("expression", "selected"),
     [((), False), (("-m", "stress"), True), (("-m", "grpcstream_stress"), True), (("-m", "not stress"), False)],
-    ids=["unasked", "short", "long", "not"],
+    ids=["default", "short", "long", "not"],
 )
-def test_stress_must_be_asked_for(run: Run, expression: tuple[str, ...], selected: bool) -> None:
-    """Floods are part of a run only if somebody names them, by either marker."""
+def test_stress_tests_run_only_if_selected(run: Run, expression: tuple[str, ...], selected: bool) -> None:
+    """By either marker."""
     result = run("--grpcstream-target=127.0.0.1:1", "--collect-only", "-q", "--pyargs", *expression, STRESS_TESTS)
     assert ("::test_rapid_resets_leave_others_served" in result.stdout.str()) is selected
 
 
-def test_the_options_are_documented(run: Run) -> None:
+def test_options_are_documented(run: Run) -> None:
     """``pytest --help`` has a group with every option."""
     result = run("--help")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["conformance of gRPC streams:", "*--grpcstream-target=TARGET*"])
-    for name in ("features", "client", "timeout", "quiet", "startup-timeout", "strict"):
-        assert f"--grpcstream-{name}" in result.stdout.str()
+    for option in OPTIONS:
+        assert option.flag in result.stdout.str()

@@ -1,4 +1,4 @@
-"""--grpcstream-timeout, -quiet and -startup-timeout: how long is waited for what."""
+"""--grpcstream-timeout, -quiet and -startup-timeout: how long a run waits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from targets.scripted import bytes_server
 from targets.witness import command
 
 
-def test_an_operation_takes_no_longer_than_the_timeout(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
-    """A server that never answers costs one time limit, and the message says how long that was."""
+def test_operation_times_out(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """The message shows the time limit."""
     pytester.makepyfile(
         """
         def test_waits(grpcstream):
             assert grpcstream.timeout == 0.25
             with grpcstream.route() as stream:
-                stream.send("anybody there")
+                stream.send("hello")
                 stream.recv()
         """
     )
@@ -28,8 +28,8 @@ def test_an_operation_takes_no_longer_than_the_timeout(run: Run, pytester: pytes
     result.stdout.fnmatch_lines(["E *OperationTimeout: expected a response or the end of the stream within 0.25 s*"])
 
 
-def test_the_suite_waits_no_longer_either(judge: Judge, serve: Serve) -> None:
-    """A whole module of tests on a mute method is over in a few time limits."""
+def test_timeout_limits_tests_of_the_suite(judge: Judge, serve: Serve) -> None:
+    """A module of tests on a method that never responds ends after a few timeouts."""
     began = time.monotonic()
     result = judge(
         serve("plugin.servicers:RouteMute"),
@@ -41,8 +41,8 @@ def test_the_suite_waits_no_longer_either(judge: Judge, serve: Serve) -> None:
     result.stdout.fnmatch_lines(["actual *nothing arrived after 0 response(s)"])
 
 
-def test_where_nothing_works_the_suite_waits_less(judge: Judge, serve: Serve) -> None:
-    """The time limit is for servers that may answer yet: one that was mute at the beginning is waited for no longer."""
+def test_timeout_is_capped_if_all_baseline_calls_fail(judge: Judge, serve: Serve) -> None:
+    """A target that does not respond to the probes will not respond to the tests."""
     address = serve("plugin.servicers:Mute")
     result = judge(address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-timeout=1.5"))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -50,10 +50,8 @@ def test_where_nothing_works_the_suite_waits_less(judge: Judge, serve: Serve) ->
     result.stdout.no_fnmatch_line("* within 1.5 s")
 
 
-def test_where_nothing_works_tests_of_ones_own_wait_as_long_as_ever(
-    run: Run, pytester: pytest.Pytester, serve: Serve
-) -> None:
-    """What the suite takes for plain need not be what a user's service does."""
+def test_timeout_of_own_tests_is_never_capped(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """A user's service need not implement the baseline calls of the suite."""
     pytester.makepyfile(
         """
         def test_waits(grpcstream_capabilities, grpcstream):
@@ -77,17 +75,17 @@ def _nearly_a_minute(pytestconfig):
 @pytest.mark.parametrize("number", range(2))
 def test_waits(grpcstream, number):
     with grpcstream.route() as stream:
-        stream.send("anybody there")
+        stream.send("hello")
         stream.recv()
 
 def test_of_my_own(grpcstream):
     assert grpcstream.timeout == 3
 """
-"""Two tests of a requirement that wait in vain, late in a run, and one of a user's own."""
+"""Two tests of a requirement that time out late in a run, and a test without a requirement."""
 
 
-def test_a_run_that_has_waited_long_in_vain_waits_less(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
-    """It is red already; that the others take their whole time as well would only make it late."""
+def test_timeout_is_capped_after_a_minute_of_timeouts(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """The run fails anyway, and full timeouts would only delay the result."""
     pytester.makepyfile(NEARLY_A_MINUTE)
     target = f"--grpcstream-target={serve('plugin.servicers:RouteMute')}"
     result = run(target, "--grpcstream-client=wire", "--grpcstream-features=none", "--grpcstream-timeout=3", ".")
@@ -101,10 +99,8 @@ def test_a_run_that_has_waited_long_in_vain_waits_less(run: Run, pytester: pytes
     )
 
 
-def test_a_run_with_a_list_of_expected_failures_takes_its_time(
-    run: Run, pytester: pytest.Pytester, serve: Serve
-) -> None:
-    """It may be green, and shorter limits could make it red."""
+def test_timeout_is_not_capped_with_expected_failures(run: Run, pytester: pytest.Pytester, serve: Serve) -> None:
+    """The run may pass, and a shorter timeout could make it fail."""
     pytester.makepyfile(NEARLY_A_MINUTE)
     (pytester.path / "expect.toml").write_text("[[expect]]\nid = 'HALF-4'\nreason = 'within 3 s'\nwhy = 'mute'\n")
     target = f"--grpcstream-target={serve('plugin.servicers:RouteMute')}"
@@ -114,8 +110,8 @@ def test_a_run_with_a_list_of_expected_failures_takes_its_time(
     result.stdout.no_fnmatch_line("*lost to timeouts*")
 
 
-def test_the_backstop_grows_with_the_timeout(run: Run, pytester: pytest.Pytester, core: str) -> None:
-    """Each test of a requirement has a limit of its own, unless the user set one for all."""
+def test_backstop_is_proportional_to_the_timeout(run: Run, pytester: pytest.Pytester, core: str) -> None:
+    """pytest-timeout limits each test of a requirement, unless the user sets a limit."""
     pytester.makepyfile(
         """
         import pytest
@@ -131,14 +127,14 @@ def test_the_backstop_grows_with_the_timeout(run: Run, pytester: pytest.Pytester
     run(*arguments, "--timeout=7").stdout.fnmatch_lines(["*the backstop is None*"])
 
 
-def test_quiet_is_what_tests_wait_in_silence(run: Run, pytester: pytest.Pytester) -> None:
-    """The fixture of that name gives it to tests of one's own."""
+def test_quiet_fixture_returns_the_option(run: Run, pytester: pytest.Pytester) -> None:
+    """A user's own tests can use it."""
     pytester.makepyfile("def test_quiet(grpcstream_quiet): assert grpcstream_quiet == 0.05")
     run("--grpcstream-quiet=0.05").assert_outcomes(passed=1)
 
 
-def test_silence_is_as_long_as_it_was_set(judge: Judge, reference: str) -> None:
-    """A requirement that is observed by silence takes that long."""
+def test_silence_lasts_as_long_as_the_option_says(judge: Judge, reference: str) -> None:
+    """A test that observes silence waits that long."""
     name = "record_pairing::test_record_is_not_answered_before_the_half_close"
     for quiet, least, most in (("0.01", 0.0, 0.9), ("1", 1.0, 5.0)):
         options = ("--grpcstream-features=none", f"--grpcstream-quiet={quiet}", "--durations=1", "-vv")
@@ -147,8 +143,8 @@ def test_silence_is_as_long_as_it_was_set(judge: Judge, reference: str) -> None:
         assert least <= float(line.partition("s call")[0]) < most
 
 
-def test_a_target_takes_no_longer_to_start_than_the_startup_timeout(judge: Judge) -> None:
-    """A program that never listens is given up then."""
+def test_start_of_a_program_times_out(judge: Judge) -> None:
+    """The program never listens."""
     began = time.monotonic()
     target = command("--never-listen")
     result = judge(target, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5"))
@@ -157,8 +153,8 @@ def test_a_target_takes_no_longer_to_start_than_the_startup_timeout(judge: Judge
     result.stdout.fnmatch_lines(["*did not listen on 127.0.0.1:* within 0.5 s*"])
 
 
-def test_a_mute_address_is_given_up_then_too(judge: Judge) -> None:
-    """What accepts connections and says nothing is no target."""
+def test_probe_of_a_silent_address_times_out(judge: Judge) -> None:
+    """The server accepts connections and sends nothing."""
     with bytes_server(b"") as address:
         result = judge(
             address, "record_pairing", options=("--grpcstream-features=none", "--grpcstream-startup-timeout=0.5")

@@ -1,4 +1,4 @@
-"""Under pytest-xdist the verdicts are the same."""
+"""Runs under pytest-xdist."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from plugin.results import cases
 from plugin.test_summary import summary
 
 
-def test_workers_come_to_the_same_verdicts(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
-    """Passed, failed, warned, inconclusive and not applicable, test by test, and in the summary."""
+def test_verdicts_are_the_same_with_workers(judge: Judge, serve: Serve, pytester: pytest.Pytester) -> None:
+    """Test by test and in the summary: passed, failed, warned, inconclusive and not applicable."""
     address = serve("plugin.servicers:SeveralFaults")
-    modules = ("message_order", "survival", "end_of_stream")
+    modules = ("message_order", "survival_of_messages", "end_of_stream")
     options = ("--grpcstream-features=none", "--junitxml=report.xml")
     alone = judge(address, *modules, options=options)
     verdicts = {name: case.verdict for name, case in cases(pytester.path / "report.xml").items()}
@@ -24,8 +24,8 @@ def test_workers_come_to_the_same_verdicts(judge: Judge, serve: Serve, pytester:
     assert sorted(summary(shared)) == sorted(summary(alone))
 
 
-def test_each_worker_starts_a_target_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
-    """Workers need no coordination: two of them have two servers."""
+def test_each_worker_starts_its_own_target(run: Run, pytester: pytest.Pytester) -> None:
+    """Two workers have two servers."""
     pytester.makepyfile(
         """
         import pathlib

@@ -1,4 +1,4 @@
-"""Hints: what failures through a proxy often come from."""
+"""Hints: common causes of failures behind a proxy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from pytest_grpcstream.verdicts.hints import hints
 
-# As the suite told them through nginx 1.22, HAProxy 2.6, Caddy 2.11 and Apache 2.4.
+# As the suite reported them behind nginx 1.22, HAProxy 2.6, Caddy 2.11 and Apache 2.4.
 NGINX = r"the RPC ended with UNKNOWN 'HTTP status 0, and the body b\'\x00\x00\x18\x04\x00\x00\x00\x00\x00\'"
 HAPROXY = "the RPC ended with UNAVAILABLE \"HTTP status 502, content-type b'text/html' and the body b'<html>'\""
 CADDY = "no grpc-status at the end of a response with HTTP status 200, content-type (none)"
@@ -29,13 +29,13 @@ TRAILERS = "no grpc-status at the end of a response with HTTP status 200, conten
     ],
     ids=["nginx", "haproxy", "caddy", "trailers", "reset", "calmed", "joined"],
 )
-def test_a_mistake_is_named_once(reason: str, word: str) -> None:
-    """However many tests fail by it, there is one hint, which says how many do."""
+def test_cause_is_named_once(reason: str, word: str) -> None:
+    """The hint counts the failures of its kind."""
     [hint] = hints([reason, reason, "expected OK; actual: INTERNAL"])
     assert word in hint
     assert hint.endswith("(2 failures of this kind)")
 
 
 def test_other_failures_have_no_hint() -> None:
-    """A server that is wrong by itself is not blamed on a proxy."""
+    """A proxy is not blamed for a fault of the server."""
     assert list(hints(["expected OK; actual: INTERNAL", "nothing arrived", "CANCELLED 'RST_STREAM with CANCEL'"])) == []
