@@ -73,7 +73,7 @@ def test_stream_limit_is_the_target_s_setting(settings: bytes, limit: int | None
 
 
 def test_unreachable_target_has_no_stream_limit() -> None:
-    """The limit serves as an explanation only, so that an error of its own would hide the failure to explain."""
+    """The limit only explains a failure; an error of its own would hide that failure."""
     assert Connector(1).stream_limit(Endpoint(closed_port())) is None
 
 
