@@ -73,6 +73,8 @@ class CollectionPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out what does not concern this run, order the rest by risk, and give each test a backstop."""
+        for item in items:
+            RequirementMarker.of(item)  # an invalid marker is a usage error
         whole = any(is_requirement(item) for item in items) and self._is_whole(config) and not self._deselected
         if left_out := [item for item in items if is_requirement(item) and not self._concerns(config, item)]:
             config.hook.pytest_deselected(items=left_out)
@@ -108,7 +110,6 @@ class CollectionPlugin:
         return not only or (security.tls and (only == "tls" or security.cert is not None))
 
     def _prepare(self, config: pytest.Config, item: pytest.Item) -> None:
-        RequirementMarker.of(item)  # an invalid marker is an error of the collection
         try:
             requirement = requirement_of(item)
         except KeyError as error:
