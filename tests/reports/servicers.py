@@ -11,7 +11,7 @@ from plugin.servicers import Core, response
 from pytest_grpcstream.messages import StreamRequest, StreamResponse
 
 MARKUP = (
-    "\x1b[2J\n# h\r|`x`</code><script>alert(1)</script>@somebody ![i](//evil.example/i.png) www.evil.example #1 **b** "
+    "\x1b[2J\n# h\r|`x`</code><script>alert(1)</script>@octocat ![i](//evil.example/i.png) www.evil.example #1 **b** "
     "_e_ ~~g~~ $x$ &lt; \\| [link](https://evil.example/) ``` <img src=x onerror=y>\n\n# heading\n| a | b |\n|---|---|"
     "\n- [ ] item\r\n::set-output:: <!-- \x1b]0;owned\x07\u202e\u2028\x00\x85"
 )

@@ -31,7 +31,7 @@ def assert_harmless(found: Reported) -> None:
     assert not [text for text in inside if re.search(r"[<>|`@\[\]!*~$\"\\]|://|www\.|&(?!#\d+;)", text)]
     outside = re.sub(r"<code>.*?</code>", "", page)
     assert "evil" not in outside
-    assert "somebody" not in outside
+    assert "octocat" not in outside
     # Every line is one of the page's own.
     own = re.compile(r"\|.*\||#{2,3} .*| *- .*||[^|#-].*")
     assert all(own.fullmatch(line) for line in page.splitlines())
