@@ -81,7 +81,10 @@ def test_other_protocol_is_named(judge: Judge, start_other: StartOther, name: st
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("no_such_module:Service", "there is no module 'no_such_module' to import; it is looked for in the current"),
+        (
+            "no_such_module:Service",
+            "there is no module 'no_such_module' to import; it must be in the current directory",
+        ),
         ("plugin.servicers:Missing", "module 'plugin.servicers' has no attribute 'Missing'"),
         ("broken:factory", "broken:factory() raised ConnectionError: no database"),
         ("unimportable:Service", "importing 'unimportable' failed: RuntimeError: no configuration"),
