@@ -229,8 +229,9 @@ def test_warning_may_be_listed(judge: Judge, serve: Serve, pytester: pytest.Pyte
 WRITE = "--grpcstream-write-expect=written.toml"
 
 
-@pytest.mark.parametrize("options", [(), ("--grpcstream-expect=written.toml",)], ids=["new", "expected"])
-@either_way
+@pytest.mark.parametrize(
+    ("workers", "options"), [((), ("--grpcstream-expect=written.toml",)), (("-n2",), ())], ids=["alone", "xdist"]
+)
 def test_written_list_makes_the_next_run_pass(
     run_whole: Run, serve: Serve, pytester: pytest.Pytester, workers: Sequence[str], options: Sequence[str]
 ) -> None:

@@ -8,6 +8,8 @@ from plugin.conftest import Judge
 
 MODULES = ("end_of_stream", "record_pairing")
 """Modules with tests of the core and tests that need optional features."""
+BOTH = "--grpcstream-client=both"
+"""Some tests run over one of the clients only, and are not applicable without it."""
 
 
 def features_line(result: pytest.RunResult) -> str:
@@ -18,12 +20,12 @@ def features_line(result: pytest.RunResult) -> str:
 
 def test_features_are_probed_by_default(judge: Judge, reference: str, core: str) -> None:
     """The reference has all of them, the core server has none."""
-    everything = judge(reference, *MODULES, options=())
+    everything = judge(reference, *MODULES, options=(BOTH,))
     assert everything.ret == pytest.ExitCode.OK
     assert features_line(everything) == "features found: abort, finish, repeat, echo, sleep, watch, metadata"
     assert "skipped" not in everything.parseoutcomes()
 
-    nothing = judge(core, *MODULES, options=())
+    nothing = judge(core, *MODULES, options=(BOTH,))
     assert nothing.ret == pytest.ExitCode.OK
     assert features_line(nothing) == (
         "features found: none; without: abort, finish, repeat, echo, sleep, watch, metadata"
@@ -33,7 +35,7 @@ def test_features_are_probed_by_default(judge: Judge, reference: str, core: str)
 
 def test_requirement_of_a_missing_feature_is_not_applicable(judge: Judge, core: str) -> None:
     """Its tests are skipped, and each skip names the missing feature."""
-    result = judge(core, *MODULES, options=("--grpcstream-features=none", "-rs"))
+    result = judge(core, *MODULES, options=(BOTH, "--grpcstream-features=none", "-rs"))
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK
     assert outcomes["passed"] > 0
@@ -47,7 +49,7 @@ def test_requirement_of_a_missing_feature_is_not_applicable(judge: Judge, core: 
 
 def test_declared_feature_that_is_missing_fails(judge: Judge, core: str) -> None:
     """Nothing is skipped if all features are declared."""
-    result = judge(core, *MODULES, options=("--grpcstream-features=all",))
+    result = judge(core, *MODULES, options=(BOTH, "--grpcstream-features=all"))
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert outcomes["failed"] > 0

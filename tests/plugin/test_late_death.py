@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -16,7 +16,7 @@ import os, signal, threading, time
 import pytest
 
 @pytest.fixture(autouse=True)
-def _stops_meanwhile():
+def _pause():
     yield
     time.sleep(0.4)
 
@@ -45,22 +45,25 @@ def server() -> Iterator[tuple[str, int]]:
             process.kill()
 
 
-def test_a_test_after_the_end_of_a_given_target_is_not_run(
-    run: Run, pytester: pytest.Pytester, server: tuple[str, int]
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+def test_test_after_the_end_of_a_given_target_is_not_run(
+    run: Run, pytester: pytest.Pytester, server: tuple[str, int], workers: Sequence[str]
 ) -> None:
-    """It is reported as not run, neither as failed nor as not applicable; the run ends there and is red."""
+    """It is neither failed nor not applicable. The run stops there, and fails."""
     address, pid = server
     pytester.makepyfile(TESTS.format(pid=pid))
-    result = run(f"--grpcstream-target={address}", "--grpcstream-client=wire", ".")
+    result = run(f"--grpcstream-target={address}", "--grpcstream-client=wire", "-rs", *workers, ".")
     result.assert_outcomes(passed=2, skipped=1)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
     result.stdout.fnmatch_lines(
         [
             "*not applicable  inconclusive  not run",
             "Message order and integrity * 2 *- * 1",
             "the target died after *test_list[[]wire-2]: *",
             "verdict: NOT conformant: the target died",
-            "!* the target stopped after *; the rest was not run !*",
+            "SKIPPED [[]1[]] *: not run: the target stopped after *; the rest was not run",
         ]
     )
+    result.stdout.fnmatch_lines(["!* the target stopped after *; the rest was not run*!*"])
     assert "KeyError" not in result.stdout.str()
+    assert "NotRun" not in result.stdout.str()

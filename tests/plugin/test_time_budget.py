@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_grpcstream.plugin.time_budget import FAILING_TIMEOUT, LOST_TIME_LIMIT, SHORTENED_TIMEOUT, TimeBudget
+from pytest_grpcstream.capabilities import FAILED_BASELINE_TIMEOUT
+from pytest_grpcstream.plugin.time_budget import LOST_TIME_LIMIT, SHORTENED_TIMEOUT, TimeBudget
 
 CAPPED = f"timeouts capped at {SHORTENED_TIMEOUT:g} s after 65 s lost to timeouts"
 
@@ -14,7 +15,7 @@ CAPPED = f"timeouts capped at {SHORTENED_TIMEOUT:g} s after 65 s lost to timeout
     [
         (5.0, True, 5.0),
         (5.0, None, 5.0),
-        (5.0, False, FAILING_TIMEOUT),
+        (5.0, False, FAILED_BASELINE_TIMEOUT),
         (0.25, False, 0.25),
         (0.25, True, 0.25),
     ],

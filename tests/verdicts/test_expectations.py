@@ -126,6 +126,8 @@ def test_failure_after_the_expiry_of_its_entry_is_changed(verdict: Verdict) -> N
     note = f"its expectation expired on {day(-1)}: ORD-1 (entry 1 of expect.toml)"
     assert amend(verdict, yesterday) == Amended(Verdict.CHANGED, note)
     assert amend(verdict, expectation("ORD-1", expires=day(1))).verdict is Verdict.EXPECTED
+    assert yesterday.holds_on(day(-1))
+    assert not yesterday.holds_on(day(0))
     assert amend(verdict, yesterday, expectation("ORD-1", place=2)) == Amended(Verdict.EXPECTED, "", (1,))
 
 
