@@ -15,8 +15,8 @@ import grpc
 
 from pytest_grpcstream import messages
 from pytest_grpcstream.errors import TargetError
+from pytest_grpcstream.service import STREAM_SERVICE
 
-_SERVICE: Final = "proto.StreamService"
 _METHODS: Final = ("List", "Record", "Route")
 _BASE: Final = "StreamServiceServicer"
 _REGISTRATION: Final = "add_StreamServiceServicer_to_server"
@@ -121,7 +121,7 @@ def register(servicer: object, server: Any) -> None:
         for name, maker in makers.items()
         if callable(getattr(servicer, name, None))
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(STREAM_SERVICE.name, handlers),))
 
 
 def _find_generated_registration(servicer: object) -> Any:
