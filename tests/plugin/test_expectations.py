@@ -92,8 +92,8 @@ def test_list_is_strict(expecting: Expecting, text: str, message: str) -> None:
         (("--grpcstream-target=127.0.0.1:1",), True),
         (("--pyargs", "pytest_grpcstream.conformance"), True),
         (("--grpcstream-target=127.0.0.1:1", "--grpcstream-client=wire"), False),
-        (("--grpcstream-target=127.0.0.1:1", "-k", "not test_pairing"), False),
-        (("--pyargs", "pytest_grpcstream.conformance.test_pairing"), False),
+        (("--grpcstream-target=127.0.0.1:1", "-k", "not test_record_pairing"), False),
+        (("--pyargs", "pytest_grpcstream.conformance.test_record_pairing"), False),
     ],
     ids=["target", "package", "one client", "deselected", "one module"],
 )

@@ -31,7 +31,7 @@ def test_failure_shows_requirement_timeline_and_command(judge: Judge, serve: Ser
             "ORD-1 failed: expected responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002); "
             "actual: 3 in all, from number 2 on ('order', 1003)",
             "",
-            "requirement  The responses of a List arrive in exactly the order in which the handler wrote them.",
+            "requirement  The responses of a List arrive in the order in which the handler wrote them.",
             "             MUST (gRPC), severity error; grpc.io, *",
             "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
             "actual       3 in all, from number 2 on ('order', 1003)",

@@ -115,7 +115,7 @@ def test_blanks_around_a_target_are_ignored(read: Read) -> None:
 
 
 INVALID = {
-    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not understood; a target is "),
+    "target": ("nonsense", "Invalid target from {source}: target 'nonsense' is not valid; valid forms: "),
     "features": ("abort,bogus", "Invalid features 'abort,bogus' from {source}; expected all, none, or some of abort, "),
     "client": ("grpcio", "Invalid client 'grpcio' from {source}; expected library, wire or both"),
     "timeout": ("soon", f"Invalid timeout 'soon' from {{source}}; expected {SECONDS}"),
@@ -183,8 +183,8 @@ def test_usage_error_comes_before_collection(
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not understood"),
-        ("target=", "Invalid target from the option --grpcstream-target: target '' is not understood"),
+        ("target=local", "Invalid target from the option --grpcstream-target: target 'local' is not valid"),
+        ("target=", "Invalid target from the option --grpcstream-target: target '' is not valid"),
         ("features=some", "Invalid features 'some' from the option --grpcstream-features; expected all, none, or"),
         ("client=curl", "Invalid client 'curl' from the option --grpcstream-client; expected library, wire or both"),
     ],

@@ -20,7 +20,7 @@ def summary(result: pytest.RunResult) -> list[str]:
 
 def test_run_begins_with_its_target(run: Run, core: str) -> None:
     """Its source is shown before the collection, its features before the first test."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing")
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing")
     result.stdout.fnmatch_lines(
         [
             f"grpcstream: target {core} (from the option --grpcstream-target)",
@@ -80,7 +80,7 @@ def test_disagreement_of_the_clients_is_reported(judge: Judge, serve: Serve) -> 
 
 def test_observation_is_reported(judge: Judge, reference: str) -> None:
     """A requirement of severity info passes, and the summary shows what was observed."""
-    name = "wire_requests::test_a_similar_content_type_is_refused_or_accepted"
+    name = "validity_of_requests::test_a_similar_content_type_is_refused_or_accepted"
     result = judge(reference, name, options=(NONE, "--grpcstream-client=wire", "--grpcstream-strict"))
     assert result.ret == pytest.ExitCode.OK
     assert [line for line in summary(result) if line.startswith("observed WIRE-8: application/grpc+unknown: ")]

@@ -12,7 +12,7 @@ from plugin.conftest import Run
 from pytest_grpcstream.plugin.options import OPTIONS
 
 SUITE = "pytest_grpcstream/conformance/"
-STRESS_TESTS = "pytest_grpcstream.conformance.test_wire_stress"
+STRESS_TESTS = "pytest_grpcstream.conformance.test_stress"
 OWN_TEST = "def test_own(): pass"
 
 
@@ -33,7 +33,7 @@ def untouched() -> Iterator[str]:
 
 def test_target_alone_runs_the_suite(run: Run, core: str) -> None:
     """Options such as -k select from the suite."""
-    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_pairing or test_end")
+    result = run(f"--grpcstream-target={core}", "--grpcstream-client=library", "-k", "test_record_pairing or test_end")
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert outcomes["passed"] > 5
