@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -94,16 +95,30 @@ class InProcess(Running):
 
 
 class _Process(Running):
-    """A command that runs under a process guard, so that it never outlives this process."""
+    """A command that runs under a process guard, so that it never outlives this process.
+
+    Its environment is that of this process; Python programs do not buffer their output, so that none is lost.
+
+    Arguments:
+        import_path: What a Python program can import besides, None to leave ``PYTHONPATH`` to the user.
+    """
 
     launched = True
 
-    def __init__(self, target: Target, command: list[str], pass_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        target: Target,
+        command: list[str],
+        pass_fds: tuple[int, ...] = (),
+        *,
+        import_path: Sequence[str] | None = None,
+    ) -> None:
         self.target = target
         self.address = ""
         self._output: IO[bytes] = tempfile.TemporaryFile(prefix="grpcstream-")  # noqa: SIM115 - closed by stop()
         environment = dict(os.environ, PYTHONUNBUFFERED="1")
-        environment["PYTHONPATH"] = os.pathsep.join(_import_path())
+        if import_path is not None:
+            environment["PYTHONPATH"] = os.pathsep.join(import_path)
         # -S and -I let the guard start faster than the program that it starts.
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(process_guard.__file__)), str(GRACE), *command],
@@ -173,7 +188,7 @@ class _ServicerProcess(_Process):
                 target.attribute,
                 str(writer),
             ]
-            super().__init__(target, command, (writer,))
+            super().__init__(target, command, (writer,), import_path=_import_path())
         finally:
             os.close(writer)
         try:
@@ -243,7 +258,7 @@ class _CommandProcess(_Process):
 
 
 def _import_path() -> list[str]:
-    """The import path of a launched process: it can import what this process can."""
+    """The import path of a servicer's process: it can import what this process can."""
     return list(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path if entry))
 
 
@@ -263,8 +278,15 @@ def start(target: Target, *, timeout: float = 20.0, security: Security = PLAINTE
 
     Raises:
         TargetError: The target cannot be reached or started, or does not speak HTTP/2. The message ends with the output
-            of a process that was started.
+            of a process that was started, without the secret values of ``security``.
     """
+    try:
+        return _start(target, timeout, security)
+    except TargetError as error:
+        raise TargetError(security.redact(str(error))) from None
+
+
+def _start(target: Target, timeout: float, security: Security) -> Running:
     if isinstance(target, Address):
         return ExternalServer(target, min(timeout, 5.0), security)
     if isinstance(target, Command):

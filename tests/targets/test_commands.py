@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import shlex
 import signal
 import sys
 import time
@@ -12,6 +14,8 @@ import pytest
 
 from pytest_grpcstream.errors import TargetError
 from pytest_grpcstream.targets import launching
+from pytest_grpcstream.targets.address import parse
+from pytest_grpcstream.targets.security import Security
 from pytest_grpcstream.wire.sockets import accepts
 from targets.conftest import Start
 from targets.witness import PROGRAM, Witness, command, until
@@ -27,6 +31,33 @@ def test_command_is_ready_when_it_answers(start: Start) -> None:
     assert running.description.startswith("exec:")
     assert running.launched
     assert running.exit_reason() is None
+
+
+@pytest.mark.parametrize("given", [None, "/of/the/user"])
+def test_environment_of_a_command_is_the_users(
+    start: Start, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    """A server on another version of Python does not get the import path of this one."""
+    monkeypatch.setenv("OF_THE_USER", "yes")
+    if given is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", given)
+    names = ("PYTHONPATH", "OF_THE_USER", "PYTHONUNBUFFERED")
+    shown = f"import os; print([os.environ.get(name) for name in {names}])"
+    with pytest.raises(TargetError, match="did not start") as refused:
+        start(f"exec:{shlex.join([sys.executable, '-c', shown])} {{port}}")
+    assert ast.literal_eval(str(refused.value).splitlines()[-1]) == [given, "yes", "1"]
+
+
+def test_secret_in_the_output_of_a_failed_start_is_not_shown() -> None:
+    """The program prints the metadata that every call would carry."""
+    program = f"{sys.executable} -c 'print(\"Bearer open sesame\")' {{port}}"
+    security = Security(metadata=(("authorization", "Bearer open sesame"),))
+    with pytest.raises(TargetError, match="did not start") as refused:
+        launching.start(parse(f"exec:{program}"), timeout=10, security=security)
+    assert "sesame" not in str(refused.value)
+    assert "***" in str(refused.value)
 
 
 def test_every_start_uses_another_port(start: Start) -> None:
