@@ -1,4 +1,4 @@
-"""Errors on abort: the status that the handler chose reaches the client, behind everything that was sent before."""
+"""Errors on abort: the client receives the handler's status, after every response sent before it."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ MESSAGES = (
     "caf\u00e9 cafe\u0301 \u05e9\u05dc\u05d5\u05dd",
     "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n",
 )
-"""Status messages that need percent-encoding, and some that look as if they had it already."""
+"""Status messages that need percent-encoding, and some that look percent-encoded already."""
 
-# What a stack may make of a bad argument that it found in its own way; the contract names INVALID_ARGUMENT.
+# The contract names INVALID_ARGUMENT for a bad directive; stacks may use their own code when they reject it.
 OTHER_REFUSALS = dict.fromkeys(
     (Code.UNKNOWN, Code.FAILED_PRECONDITION, Code.OUT_OF_RANGE, Code.UNIMPLEMENTED, Code.INTERNAL),
-    "a refusal, but not the one that the contract names",
+    "an error, but the contract names INVALID_ARGUMENT",
 )
 
 
-def aborted(
+def start_call(
     client: Client, method: str, name: str, code: int, metadata: Iterable[tuple[str, MetadataValue]] = ()
 ) -> Stream:
-    """An RPC that was asked to abort; it is not half-closed unless it is a List."""
+    """Start an RPC and send one request. Only a List is half-closed."""
     stream = client.open(method, metadata=metadata)
     stream.send(name, code)
     if method == "List":
@@ -57,11 +57,11 @@ def aborted(
 def test_every_status_code_reaches_the_client(grpcstream: Client, method: str) -> None:
     wrong: list[str] = []
     for code in range(1, 17):
-        with aborted(grpcstream, method, f"!abort 0 code {code}", code) as stream:
+        with start_call(grpcstream, method, f"!abort 0 code {code}", code) as stream:
             status = stream.end()
             if status.code != code:
                 wrong.append(f"{code_name(code)} arrived as {status}")
-    verify.no_findings(wrong, "each of the codes 1 to 16 as it was chosen", stream)
+    verify.no_findings(wrong, "each of the codes 1 to 16 unchanged", stream)
 
 
 @requirement("ABORT-3", features=("abort",))
@@ -69,17 +69,17 @@ def test_every_status_code_reaches_the_client(grpcstream: Client, method: str) -
 def test_every_status_message_reaches_the_client(grpcstream: Client, method: str) -> None:
     wrong: list[str] = []
     for message in MESSAGES:
-        with aborted(grpcstream, method, f"!abort 0 {message}", Code.ABORTED) as stream:
+        with start_call(grpcstream, method, f"!abort 0 {message}", Code.ABORTED) as stream:
             status = stream.end()
             if status != (Code.ABORTED, message):
                 wrong.append(f"{printable(message)} arrived as {status}")
-    verify.no_findings(wrong, "ABORTED with each message as it was chosen", stream)
+    verify.no_findings(wrong, "ABORTED with each message unchanged", stream)
 
 
 @requirement("ABORT-15", features=("abort",))
 def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
     message = "long " * 800
-    with aborted(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
+    with start_call(grpcstream, "List", f"!abort 0 {message}", Code.NOT_FOUND) as stream:
         verify.status(stream, Code.NOT_FOUND, message)
     verify.unharmed(grpcstream, "after a status message of 4 KiB")
 
@@ -88,7 +88,7 @@ def test_a_long_status_message_does_no_harm(grpcstream: Client) -> None:
 @every_method
 def test_a_status_message_cannot_inject_a_status(grpcstream: Client, method: str) -> None:
     message = "a\r\ngrpc-status: 0\r\nx-injected: yes"
-    with aborted(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
+    with start_call(grpcstream, method, f"!abort 0 {message}", Code.UNAUTHENTICATED) as stream:
         verify.status(stream, Code.UNAUTHENTICATED, message)
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, "x-injected", [])
 
@@ -120,13 +120,15 @@ def test_route_delivers_the_responses_before_the_abort(grpcstream: Client, count
         for _ in range(count + grpcstream.greetings):
             verify.answer(stream)
         status, rest = stream.end(), stream.received - count - grpcstream.greetings
-        verify.fail_unless(rest == 0, "nothing between the answers and the status", f"{rest} more responses", stream)
+        verify.fail_unless(
+            rest == 0, "the status directly after the responses to all requests", f"{rest} more responses", stream
+        )
         verify.fail_unless(status == (Code.NOT_FOUND, "enough"), "the status NOT_FOUND 'enough'", str(status), stream)
 
 
 @requirement("ABORT-6", features=("abort",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, method: str) -> None:
+def test_an_abort_arrives_while_the_client_keeps_sending(grpcstream: Client, method: str) -> None:
     with grpcstream.open(method) as stream:
         stream.send("before", 1)
         stream.send("!abort 3 no more", Code.RESOURCE_EXHAUSTED)  # the number is for List; here it is ignored
@@ -140,10 +142,10 @@ def test_an_abort_arrives_while_the_client_goes_on_sending(grpcstream: Client, m
 def test_aborts_do_not_disturb_a_concurrent_call(grpcstream: Client) -> None:
     with grpcstream.route() as sibling:
         for number in range(20):
-            with aborted(
-                grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 beside", Code.INTERNAL
+            with start_call(
+                grpcstream, ("List", "Record", "Route")[number % 3], "!abort 0 concurrent", Code.INTERNAL
             ) as stream:
-                verify.status(stream, Code.INTERNAL, "beside")
+                verify.status(stream, Code.INTERNAL, "concurrent")
             sibling.send("still here", number)
             verify.answer(sibling)
         sibling.close_send()
@@ -157,7 +159,7 @@ def test_aborts_do_not_disturb_a_concurrent_call(grpcstream: Client) -> None:
 @every_method
 def test_trailing_metadata_arrives_with_an_error(grpcstream: Client, method: str) -> None:
     sent = bytes(range(256))
-    with aborted(grpcstream, method, "!abort 0 with metadata", Code.ABORTED, [(TRAILING_KEY, sent)]) as stream:
+    with start_call(grpcstream, method, "!abort 0 with metadata", Code.ABORTED, [(TRAILING_KEY, sent)]) as stream:
         verify.status(stream, Code.ABORTED, "with metadata")
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [sent])
 
@@ -176,13 +178,13 @@ def test_trailing_metadata_arrives_with_an_error_after_responses(grpcstream: Cli
 @requirement("ABORT-17", features=("abort",))
 @every_method
 @pytest.mark.parametrize("code", [0, 17, -1])
-def test_an_abort_with_a_code_out_of_range_is_a_bad_directive(grpcstream: Client, method: str, code: int) -> None:
-    with aborted(grpcstream, method, "!abort 0 out of range", code) as stream:
+def test_an_abort_with_a_code_out_of_range_is_refused(grpcstream: Client, method: str, code: int) -> None:
+    with start_call(grpcstream, method, "!abort 0 out of range", code) as stream:
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
 
 @requirement("ABORT-17", features=("abort",))
-def test_an_abort_after_a_negative_number_of_responses_is_a_bad_directive(grpcstream: Client) -> None:
+def test_an_abort_with_a_negative_count_is_refused(grpcstream: Client) -> None:
     with grpcstream.list("!abort -1 negative", Code.ABORTED) as stream:
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
@@ -191,12 +193,12 @@ def test_an_abort_after_a_negative_number_of_responses_is_a_bad_directive(grpcst
 @pytest.mark.parametrize("method", ["List", "Route"])
 @pytest.mark.parametrize("name", ["!repeat x y", "!repeat -1 y"])
 def test_a_bad_repeat_is_refused(grpcstream: Client, method: str, name: str) -> None:
-    with aborted(grpcstream, method, name, 5) as stream:
+    with start_call(grpcstream, method, name, 5) as stream:
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)
 
 
 @requirement("ABORT-17", features=("sleep",))
 @every_method
 def test_a_negative_sleep_is_refused(grpcstream: Client, method: str) -> None:
-    with aborted(grpcstream, method, "!sleep -1", 0) as stream:
+    with start_call(grpcstream, method, "!sleep -1", 0) as stream:
         verify.status(stream, Code.INVALID_ARGUMENT, tolerated=OTHER_REFUSALS)

@@ -1,4 +1,4 @@
-"""Cancellation: a client may cancel a call at any point, and no other call notices."""
+"""Cancellation: a client may cancel a call at any time without affecting other calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_grpcstream.clients.wire import ErrorCode, FrameType, Rule, SettingCo
 requirement = pytest.mark.grpcstream_requirement
 
 LARGEST_LIMIT = 280
-"""The largest limit of concurrent streams that is filled: a thousand resets would look like an attack."""
+"""The test fills limits of concurrent streams up to this one; a thousand resets would look like an attack."""
 
 
 @requirement("CANCEL-3")
@@ -18,10 +18,10 @@ LARGEST_LIMIT = 280
 def test_a_cancel_right_after_the_start_does_no_harm(grpcstream: Client, method: str) -> None:
     for number in range(40):
         with grpcstream.open(method, greeting=False) as stream:
-            # At once the cancel overtakes the handler, and a little later it meets it.
+            # Without a pause the cancel arrives before the handler starts, with one while it runs.
             verify.pause(0.005 * (number % 2))
             stream.cancel()
-    verify.unharmed(grpcstream, "after calls that were cancelled before their first request")
+    verify.unharmed(grpcstream, "after calls cancelled before their first request")
 
 
 @requirement("CANCEL-4", features=("sleep",))
@@ -36,7 +36,7 @@ def test_a_cancel_between_half_close_and_response_does_no_harm(
     verify.pause(grpcstream_quiet)
     for stream in streams:
         stream.cancel()
-    verify.unharmed(grpcstream, "after calls that were cancelled while their handlers slept")
+    verify.unharmed(grpcstream, "after calls cancelled while their handlers slept")
 
 
 @requirement("CANCEL-5", observed_by=("duplex",))
@@ -49,7 +49,7 @@ def test_a_cancel_after_a_response_does_no_harm(grpcstream: Client) -> None:
             route.cancel()
             listing.cancel()
             verify.status(route, Code.CANCELLED)
-    verify.unharmed(grpcstream, "after calls that were cancelled after their first response")
+    verify.unharmed(grpcstream, "after calls cancelled after their first response")
 
 
 @requirement("CANCEL-12", observed_by=("list",))
@@ -60,9 +60,12 @@ def test_a_reset_after_the_response_is_harmless(grpcstream_wire: WireClient) -> 
             grpcstream_wire.connection.send_frame(
                 FrameType.RST_STREAM, ErrorCode.NO_ERROR.to_bytes(4, "big"), stream_id=stream.stream_id
             )
-    verify.serves(grpcstream_wire, "after resets of streams that had ended")
+    verify.serves(grpcstream_wire, "after RST_STREAM on streams that had ended")
     verify.fail_unless(
-        len(grpcstream_wire.connections) == 1, "the same connection", "it ended after a late RST_STREAM", stream
+        len(grpcstream_wire.connections) == 1,
+        "the connection stays open after RST_STREAM on an ended stream",
+        "the connection ended",
+        stream,
     )
 
 
@@ -94,14 +97,15 @@ def test_goaway_from_the_client_does_not_cancel_open_calls(grpcstream_wire: Wire
 # What the server sends after a reset ------------------------------------------------------------------------------
 
 
-def silent_after_its_reset(stream: WireStream) -> None:
-    """The server has sent nothing on a stream whose reset it has read.
+def expect_silence_after_reset(stream: WireStream) -> None:
+    """The server has sent nothing on a stream after it read the client's RST_STREAM.
 
     Raises:
-        Deviation: it has sent a status; some stacks do, and clients pass over it.
+        Deviation: it has sent a status; some stacks do, and clients ignore it.
+        Failure: it has sent anything else.
     """
     late = stream.connection.violations.of(Rule.AFTER_RESET)
-    expected = "nothing on the stream once the server has read its reset"
+    expected = "no frames on the stream after the server has read its RST_STREAM"
     if late and all(one.detail == "HEADERS" for one in late):
         raise Deviation(expected, "; ".join(map(str, late[:5])), stream)
     verify.no_findings(map(str, late), expected, stream)
@@ -116,9 +120,11 @@ def test_nothing_is_sent_on_a_cancelled_stream(grpcstream_wire: WireClient, meth
             stream.close_send()
         verify.answer(stream)
         stream.reset(ErrorCode.CANCEL)
-        verify.precondition(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
+        verify.precondition(
+            grpcstream_wire.connection.ping() is not None, "the acknowledgement of a PING", "none arrived", stream
+        )
         grpcstream_wire.connection.ping()
-        silent_after_its_reset(stream)
+        expect_silence_after_reset(stream)
 
 
 @requirement("CANCEL-1", features=("sleep",), observed_by=("route",))
@@ -129,35 +135,37 @@ def test_a_handler_that_wakes_up_sends_nothing_on_a_cancelled_stream(
         stream.send(f"!sleep {int(grpcstream_quiet * 500)}", 1)
         verify.pause(grpcstream_quiet / 10)
         stream.reset(ErrorCode.CANCEL)
-        verify.precondition(grpcstream_wire.connection.ping() is not None, "the answer to a PING", "none came", stream)
+        verify.precondition(
+            grpcstream_wire.connection.ping() is not None, "the acknowledgement of a PING", "none arrived", stream
+        )
         verify.pause(grpcstream_quiet)
-        silent_after_its_reset(stream)
+        expect_silence_after_reset(stream)
 
 
 @requirement("CANCEL-6", observed_by=("duplex",))
-def test_a_reset_is_not_answered_by_a_reset(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+def test_a_reset_is_not_answered_with_a_reset(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
     with grpcstream_wire.route() as stream:
         stream.send("plain", 1)
         verify.answer(stream)
         stream.reset(ErrorCode.CANCEL)
         verify.pause(grpcstream_quiet)
         found = grpcstream_wire.connection.violations.of(Rule.RST_ANSWERED)
-        verify.no_findings(map(str, found), "no RST_STREAM in answer to one", stream)
+        verify.no_findings(map(str, found), "no RST_STREAM in response to one", stream)
 
 
-# What a cancelled call gives back ---------------------------------------------------------------------------------
+# Resources of cancelled calls -------------------------------------------------------------------------------------
 
 
 @requirement("CANCEL-7", observed_by=("duplex",))
 def test_cancelled_streams_do_not_count_as_concurrent(grpcstream_wire: WireClient) -> None:
     connection = grpcstream_wire.connect()
     allowed = connection.server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, LARGEST_LIMIT + 1)
-    # More than the server allows at a time; where it allows too many for that, some.
+    # More streams in total than the server allows concurrently, or 100 if its limit is too large to fill.
     count = allowed + 20 if allowed <= LARGEST_LIMIT else 100
     at_once = max(1, min(allowed, 50))
     for _ in range(0, count, at_once):
         streams = [grpcstream_wire.open("Route", greeting=False) for _ in range(at_once)]
-        # The server has time to take them: many that are reset before that look like an attack.
+        # Let the server accept the streams: many resets before that look like an attack.
         connection.wait(lambda: False, 0.02)
         for stream in streams:
             stream.reset(ErrorCode.CANCEL)
@@ -167,13 +175,14 @@ def test_cancelled_streams_do_not_count_as_concurrent(grpcstream_wire: WireClien
 @requirement("CANCEL-14", observed_by=("record",))
 @pytest.mark.parametrize("together", [False, True], ids=["two writes", "one write"])
 def test_windows_of_cancelled_uploads_are_restored(grpcstream_wire: WireClient, together: bool) -> None:
-    """The connection's window is spent one and a half times over by uploads that are reset before they are whole."""
+    """Uploads that are reset before they are complete use up the connection's window one and a half times."""
     connection = grpcstream_wire.connect()
-    connection.ping()  # what the server grants at its beginning has come then
+    connection.ping()  # the acknowledgement follows the server's first WINDOW_UPDATE
     window = connection.send_window
-    # One read of the server takes a small upload with its reset; else few larger ones do: many look like an attack.
-    room = min(connection.server_settings.get(SettingCode.INITIAL_WINDOW_SIZE, 65_535), window, 1 << 20)
-    frames = 1 if together else max(1, room // 8 // 12_000)
+    # In one write, the server reads a small upload together with its reset. In separate writes the uploads are larger,
+    # so that fewer are needed: many resets look like an attack.
+    largest = min(connection.server_settings.get(SettingCode.INITIAL_WINDOW_SIZE, 65_535), window, 1 << 20)
+    frames = 1 if together else max(1, largest // 8 // 12_000)
     size = frames * 12_000
     unfinished = framed(b"", length=2 * size) + b"u" * (size - 5)
     for _ in range(min(400, window * 3 // 2 // size + 1)):
@@ -194,7 +203,7 @@ def test_windows_of_cancelled_uploads_are_restored(grpcstream_wire: WireClient, 
             stream.reset(ErrorCode.CANCEL)
         verify.fail_unless(
             connection.closed is not None or connection.send_window > 0 or bool(connection.goaways),
-            "the connection's window given back for uploads that were cancelled",
+            "the connection's window given back for cancelled uploads",
             f"it stays at {connection.send_window} of {window} bytes",
             stream,
         )

@@ -1,4 +1,4 @@
-"""Deadlines: a call ends when its deadline passes, the handler learns of it, and other calls are left alone."""
+"""Deadlines: a call ends when its deadline passes, its handler sees it, and other calls are not affected."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pytest_grpcstream.verify.deadlines import ends_at_deadline
 requirement = pytest.mark.grpcstream_requirement
 
 SHORT = 0.3
-"""Seconds: a deadline that passes during a test, and long enough for a call to reach its handler first."""
+"""A deadline in seconds that passes during a test, but is long enough for the call to reach its handler."""
 EARLY = 0.03
-"""Seconds by which a server's timer may run before the client's."""
-# The server may end the call by RST_STREAM(CANCEL) when its own timer is the first (PROTOCOL-HTTP2.md, Client
-# Cancellation), and a client that does not look at its clock then calls it cancelled.
+"""Seconds by which a server's timer may fire before the client's."""
+# If the server's timer fires first, it may end the call with RST_STREAM(CANCEL) (PROTOCOL-HTTP2.md, Client
+# Cancellation). A client that does not check its clock reports that as CANCELLED.
 RESET = (Code.CANCELLED,)
 GENEROUS = 600.0
-"""Seconds: a deadline that never passes during a test."""
+"""A deadline in seconds that does not pass during a test."""
 SHORT_TEXT = "300m"
-"""The same as the value of grpc-timeout, where only the server keeps the deadline."""
+"""`SHORT` as a grpc-timeout header, for calls whose deadline only the server enforces."""
 
 
 @requirement("DEADL-1", features=("sleep",))
@@ -34,11 +34,14 @@ def test_slow_calls_end_at_their_deadlines(grpcstream: Client) -> None:
             verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
             elapsed = stream.timeline.elapsed
             verify.fail_unless(
-                elapsed > SHORT - EARLY, f"the end not before {SHORT:g} s", f"the end after {elapsed:.3f} s", stream
+                elapsed > SHORT - EARLY,
+                f"the RPC ends after {SHORT:g} s or later",
+                f"it ended after {elapsed:.3f} s",
+                stream,
             )
 
     run_concurrently(partial(call, method) for method in ("List", "Record", "Route"))
-    verify.unharmed(grpcstream, "after calls that ran into their deadlines")
+    verify.unharmed(grpcstream, "after calls that exceeded their deadlines")
 
 
 @requirement("DEADL-5", observed_by=("list", "record", "duplex"))
@@ -67,7 +70,7 @@ def test_a_deadline_does_not_disturb_slow_calls_that_end_in_time(grpcstream: Cli
 
 
 @requirement("DEADL-5", features=("echo",), observed_by=("record",))
-def test_a_record_without_a_deadline_may_take_its_time(grpcstream: Client) -> None:
+def test_a_slow_record_without_a_deadline_is_not_ended(grpcstream: Client) -> None:
     words = [f"part {number}" for number in range(5)]
     with grpcstream.record() as stream:
         for word in words:
@@ -88,7 +91,7 @@ def test_passed_deadlines_do_not_disturb_a_concurrent_call(grpcstream: Client) -
         verify.answer(sibling)
         sibling.close_send()
         verify.eof(sibling)
-    verify.unharmed(grpcstream, "after fifty calls that ran into their deadlines")
+    verify.unharmed(grpcstream, "after fifty calls that exceeded their deadlines")
 
 
 # The handler ------------------------------------------------------------------------------------------------------
@@ -99,7 +102,7 @@ def test_the_handler_of_a_list_learns_that_the_deadline_passed(grpcstream: Clien
     token = verify.new_token()
     with grpcstream.list(f"!watch {token}", deadline=SHORT) as stream:
         verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
-        verify.await_cancellation(grpcstream, token, stream, "the end of its deadline")
+        verify.await_cancellation(grpcstream, token, stream, "its expired deadline")
 
 
 @requirement("DEADL-12", features=("watch",))
@@ -108,7 +111,7 @@ def test_the_handler_of_a_record_learns_that_the_deadline_passed(grpcstream: Cli
     with grpcstream.record(deadline=SHORT) as stream:
         stream.send(f"!watch {token}")
         verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
-        verify.await_cancellation(grpcstream, token, stream, "the end of its deadline")
+        verify.await_cancellation(grpcstream, token, stream, "its expired deadline")
 
 
 @requirement("DEADL-12", features=("watch",), observed_by=("duplex",))
@@ -116,10 +119,10 @@ def test_the_handler_of_a_route_learns_that_the_deadline_passed(grpcstream: Clie
     with grpcstream.route(deadline=SHORT) as stream:
         token = verify.watch(stream)
         verify.status(stream, Code.DEADLINE_EXCEEDED, allowed=RESET)
-        verify.await_cancellation(grpcstream, token, stream, "the end of its deadline")
+        verify.await_cancellation(grpcstream, token, stream, "its expired deadline")
 
 
-# The server, while the client says nothing ------------------------------------------------------------------------
+# Deadlines that only the server enforces --------------------------------------------------------------------------
 
 
 @requirement("DEADL-14", features=("sleep",))
@@ -139,7 +142,7 @@ def test_the_server_ends_a_record_that_waits_for_requests(grpcstream_wire: WireC
 
 
 @requirement("DEADL-3", observed_by=("duplex",))
-def test_the_server_ends_a_route_that_is_idle(grpcstream_wire: WireClient) -> None:
+def test_the_server_ends_an_idle_route(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.open("Route", grpc_timeout=SHORT_TEXT) as stream:
         stream.send("only one", 1)
         verify.answer(stream)
@@ -147,12 +150,12 @@ def test_the_server_ends_a_route_that_is_idle(grpcstream_wire: WireClient) -> No
 
 
 @requirement("DEADL-4", features=("repeat",))
-def test_the_server_ends_a_list_that_waits_for_window(grpcstream_wire: WireClient) -> None:
+def test_the_server_ends_a_list_blocked_by_an_exhausted_window(grpcstream_wire: WireClient) -> None:
     blocked = grpcstream_wire.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 10}, hold_windows=True)
     with blocked, blocked.open("List", grpc_timeout=SHORT_TEXT) as stream:
         stream.send_last(f"!repeat 400 {'r' * 15_000}")
         ends_at_deadline(stream, SHORT)
-    verify.serves(grpcstream_wire, "after a deadline that passed while the window was shut")
+    verify.serves(grpcstream_wire, "after a deadline that passed while the flow-control window was exhausted")
 
 
 @requirement("DEADL-11", features=("sleep",), observed_by=("duplex",))
@@ -172,5 +175,5 @@ def test_many_deadlines_pass_at_once(grpcstream_wire: WireClient) -> None:
         stream.send_last(verify.endless_sleep(grpcstream_wire))
     for stream in streams:
         ended = stream.await_end()
-        verify.fail_unless(not ended.status.ok, "an end at the deadline", str(ended), stream)
+        verify.fail_unless(not ended.status.ok, "an error status at the deadline", str(ended), stream)
     verify.serves(grpcstream_wire, "after a hundred deadlines at once")

@@ -1,4 +1,4 @@
-"""End of stream: each side sees the end of the other, and treats nothing else as an end."""
+"""End of stream: each side sees when the other has finished, and treats nothing else as the end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ requirement = pytest.mark.grpcstream_requirement
 OK = Status(Code.OK)
 ABORTED = Status(Code.ABORTED, "by the server")
 COUNT = 3
-"""Responses of a call that must lose none at its end."""
+"""Responses of a call; all of them must arrive before its end."""
 THREE = (Point("first", 1), Point("second " * 5, 2), Point("", 3))
 FRAMING_ERRORS = (Code.UNKNOWN, Code.INVALID_ARGUMENT, Code.UNIMPLEMENTED, Code.CANCELLED, Code.UNAVAILABLE)
-"""Codes that a stack may choose instead of INTERNAL for a broken message; the specification names none."""
+"""Codes accepted besides INTERNAL for a truncated message, because the specification does not name one."""
 TRUNCATED = {
     "in the prefix": framed(Point("whole", 1)) + framed(Point("cut", 2))[:3],
     "behind the prefix": framed(Point("whole", 1)) + framed(Point("cut", 2))[:5],
@@ -32,7 +32,7 @@ def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_quiet: floa
     with grpcstream.route() as stream:
         stream.send("before the pause", 1)
         verify.answer(stream)
-        verify.silence(stream, grpcstream_quiet, "the client only pauses")
+        verify.silence(stream, grpcstream_quiet, "the client pauses without half-closing")
         stream.send("after the pause", 2)
         verify.answer(stream)
         stream.close_send()
@@ -43,7 +43,7 @@ def test_a_pause_does_not_end_a_route(grpcstream: Client, grpcstream_quiet: floa
 def test_a_pause_does_not_end_a_record(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
         stream.send("!echo before")
-        verify.silence(stream, grpcstream_quiet, "the client only pauses")
+        verify.silence(stream, grpcstream_quiet, "the client pauses without half-closing")
         stream.send("!echo after")
         verify.same(stream, [verify.only_answer(stream)], [Point("before,after", 2)], "both requests")
 
@@ -63,7 +63,7 @@ def test_a_record_without_requests_is_answered(grpcstream: Client) -> None:
         stream.close_send()
         points = stream.collect()
         if stream.status is not None and not stream.status.ok:
-            raise Deviation("one response, then OK", f"an error in its place: {stream.status}", stream)
+            raise Deviation("one response, then OK", f"the RPC ended with {stream.status}", stream)
         verify.fail_unless(
             len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream
         )
@@ -78,7 +78,7 @@ def test_end_stream_on_the_last_message_is_the_half_close(grpcstream_wire: WireC
 
 
 @requirement("EOF-2", features=("echo",), observed_by=("record",))
-def test_the_message_in_the_frame_with_end_stream_is_delivered(grpcstream_wire: WireClient) -> None:
+def test_a_message_with_end_stream_is_delivered(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.record() as stream:
         stream.send("!echo before")
         stream.send_last("!echo last")
@@ -86,7 +86,7 @@ def test_the_message_in_the_frame_with_end_stream_is_delivered(grpcstream_wire: 
 
 
 @requirement("EOF-3", observed_by=("route",))
-def test_an_empty_frame_with_end_stream_is_a_half_close_without_a_message(grpcstream_wire: WireClient) -> None:
+def test_an_empty_frame_with_end_stream_ends_a_route(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.route(greeting=False) as stream:
         for number in range(2):
             stream.send("message", number)
@@ -118,29 +118,31 @@ def test_request_trailers_end_the_request(grpcstream_wire: WireClient) -> None:
         stream.close_send_by_trailers(Headers([("x-trailer", "1")]))
         stream.end()
         if stream.origin in (Origin.CONNECTION_CLOSED, Origin.GOAWAY):
-            raise Deviation("the answer, or an error of this stream", f"the connection ended: {stream.ended}", stream)
+            raise Deviation(
+                "a response or an error on this stream only", f"the connection ended: {stream.ended}", stream
+            )
     verify.serves(grpcstream_wire, "after request trailers")
 
 
 @requirement("EOF-8", features=("watch",))
 @pytest.mark.parametrize("code", [ErrorCode.CANCEL, ErrorCode.NO_ERROR], ids=["CANCEL", "NO_ERROR"])
 def test_reset_is_not_treated_as_half_close(grpcstream_wire: WireClient, grpcstream_quiet: float, code: int) -> None:
-    def cut_off(pause: float) -> None:
+    def reset_record(pause: float) -> None:
         token = verify.new_token()
         with grpcstream_wire.open("Record") as stream:
             stream.send(f"!watch {token}")
             verify.pause(pause)
             stream.reset(code)
-            verify.await_cancellation(grpcstream_wire, token, stream, "a Record whose requests were cut off")
+            verify.await_cancellation(grpcstream_wire, token, stream, "a reset of a Record before its half-close")
 
-    verify.retry_with_longer_pauses(cut_off, grpcstream_quiet)
+    verify.retry_with_longer_pauses(reset_record, grpcstream_quiet)
 
 
 # What is not an end -----------------------------------------------------------------------------------------------
 
 
-def ignored(stream: WireStream) -> None:
-    """The RPC ended with OK. An error is a warning: the client notices it, so that no message is lost silently."""
+def expect_ok(stream: WireStream) -> None:
+    """The RPC ends with OK. An error is only a warning: the client sees it, so no message is lost silently."""
     ended = stream.await_end()
     if not ended.status.ok:
         raise Deviation("empty DATA frames ignored", f"the RPC ended with {ended}", stream)
@@ -158,7 +160,7 @@ def test_empty_frames_between_messages_are_ignored(
         stream.send_together(THREE, chunking.spaced())
         stream.data(b"")
         stream.close_send()
-        ignored(stream)
+        expect_ok(stream)
         for _ in range(len(THREE) + grpcstream_wire.greetings):
             verify.answer(stream)
         verify.eof(stream)
@@ -169,7 +171,7 @@ def test_empty_frames_in_a_record_are_ignored(grpcstream_wire: WireClient) -> No
     with grpcstream_wire.record() as stream:
         stream.send_together([Point(f"!echo {text}", 1) for text in "abc"], chunking.spaced(chunking.every(3)))
         stream.close_send()
-        ignored(stream)
+        expect_ok(stream)
         verify.same(stream, [verify.only_answer(stream)], [Point("a,b,c", 3)], "all three requests")
 
 
@@ -197,11 +199,11 @@ def test_list_ends_with_ok_after_its_last_response(grpcstream: Client) -> None:
     with grpcstream.list("end", 1) as stream:
         count = sum(1 for _ in stream)
         verify.fail_unless(count >= 1, "at least one response", "none, then OK", stream)
-        verify.fail_unless(stream.recv() is EOF, "the end of the stream for good", "something after it", stream)
+        verify.fail_unless(stream.recv() is EOF, "nothing after the end of the stream", "another response", stream)
 
 
 @requirement("EOF-17", features=("finish",))
-def test_a_list_that_finishes_early_has_no_responses(grpcstream: Client) -> None:
+def test_a_list_that_finishes_at_once_has_no_responses(grpcstream: Client) -> None:
     with grpcstream.list("!finish", 3) as stream:
         verify.responses(stream, [], "no responses")
 
@@ -213,12 +215,14 @@ def test_every_response_ends_with_trailers_that_have_a_status(grpcstream_wire: W
     for stream in calls:
         ended = stream.ended
         good = ended is not None and ended.origin in (Origin.TRAILERS, Origin.TRAILERS_ONLY)
-        seen = f"none within {stream.timeout:g} s" if ended is None else str(ended)
-        verify.fail_unless(good, "the end of the stream by trailers of the server", seen, stream)
+        seen = f"no end within {stream.timeout:g} s" if ended is None else str(ended)
+        verify.fail_unless(good, "trailers from the server at the end of the stream", seen, stream)
 
 
 @requirement("EOF-6")
-def test_nothing_comes_after_the_end_of_a_response(grpcstream_wire: WireClient, grpcstream_quiet: float) -> None:
+def test_the_server_sends_nothing_after_the_end_of_a_response(
+    grpcstream_wire: WireClient, grpcstream_quiet: float
+) -> None:
     responses = get_responses(grpcstream_wire)
     grpcstream_wire.connection.watch(grpcstream_quiet)
     no_violations(grpcstream_wire, responses, Rule.AFTER_END_STREAM, Rule.AFTER_RST_STREAM)
@@ -243,7 +247,7 @@ def test_a_response_begins_with_one_block_of_headers(grpcstream_wire: WireClient
 def test_a_list_loses_nothing_at_its_end(grpcstream_wire: WireClient, window: Window, status: Status) -> None:
     wrong, limits = list[str](), SizeLimits()
     for size_name, size in SIZES.items():
-        # The text of an abort is its status message too, which must stay small; the number of responses grows instead.
+        # !abort also sends its text as the status message, which must stay small: send more responses instead.
         count = COUNT if status.ok else max(COUNT, min(size // 40, 1700))
         name = f"!repeat {COUNT} {'m' * size}" if status.ok else f"!abort {count} {status.message}"
         point = Point(name, Code.ABORTED)

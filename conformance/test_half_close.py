@@ -1,4 +1,4 @@
-"""Half-close and full duplex on Route: either side may finish first, and neither loses anything by it."""
+"""Half-close and full duplex on Route: either side may finish first, and no message is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ requirement = pytest.mark.grpcstream_requirement
 
 KIB = "k" * 1024
 COUNT = 3
-"""Responses of a call that must lose none at its end."""
+"""Responses of a call; all of them must arrive before its end."""
 
 
 @requirement("HALF-1")
@@ -45,7 +45,7 @@ def test_a_half_close_before_reading_loses_nothing(grpcstream: Client, grpcstrea
         stream.send(point)
         stream.close_send()
         verify.pause(grpcstream_quiet)
-        verify.responses(stream, STREAM_SERVICE.list_responses(point, 400), "6.4 MB of responses, read late")
+        verify.responses(stream, STREAM_SERVICE.list_responses(point, 400), "6.4 MB of responses, read after a pause")
 
 
 @requirement("HALF-6", features=("echo",), observed_by=("record",))
@@ -57,12 +57,14 @@ def test_a_message_after_the_half_close_is_not_delivered(grpcstream_wire: WireCl
         try:
             points = stream.collect()
         except OperationTimeout:
-            # RFC 9113 section 5.4.1: the server may make it an error of the whole connection.
-            verify.precondition(bool(grpcstream_wire.connection.goaways), "an answer or GOAWAY", "neither came", stream)
+            # RFC 9113 section 5.4.1: the server may treat it as a connection error.
+            verify.precondition(
+                bool(grpcstream_wire.connection.goaways), "a response or GOAWAY", "neither arrived", stream
+            )
         else:
             if stream.status is not None and stream.status.ok:
-                verify.same(stream, points, [Point("in time", 1)], "the answer to the request in time")
-    verify.serves(grpcstream_wire.fresh(), "after a message behind the half-close")
+                verify.same(stream, points, [Point("in time", 1)], "the response to the request before the half-close")
+    verify.serves(grpcstream_wire.fresh(), "after a message sent after the half-close")
 
 
 # Full duplex ------------------------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ def test_route_answers_each_request_before_the_next(grpcstream: Client) -> None:
 
 @requirement("HALF-4", features=("echo",), observed_by=("duplex",))
 def test_route_does_not_buffer_answers(grpcstream: Client) -> None:
-    # Buffers of a usual size, which hold what fits until there is more.
+    # Sizes around those of usual buffers: a server that buffers would hold one of these responses back.
     with grpcstream.route() as stream:
         for size in (500, 1_500, 3_000, 6_000, 12_000):
             point = Point(f"!echo {'m' * size}", size)
@@ -112,7 +114,7 @@ def test_both_sides_send_large_volumes_at_once(grpcstream: Client) -> None:
 
 @requirement("HALF-5", features=("finish",), observed_by=("route",))
 @pytest.mark.parametrize("before", [0, 1, 50])
-def test_route_that_finishes_early_ends_without_the_half_close(grpcstream: Client, before: int) -> None:
+def test_route_can_finish_before_the_half_close(grpcstream: Client, before: int) -> None:
     with grpcstream.route(greeting=False) as stream:
         for number in range(before):
             stream.send("before", number)
@@ -123,7 +125,7 @@ def test_route_that_finishes_early_ends_without_the_half_close(grpcstream: Clien
 
 
 @requirement("HALF-5", features=("finish",), observed_by=("route",))
-def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Client) -> None:
+def test_route_can_finish_while_the_client_keeps_sending(grpcstream: Client) -> None:
     with grpcstream.route(greeting=False) as stream:
         stream.send("before", 1)
         stream.send("!finish")
@@ -137,7 +139,7 @@ def test_route_finishes_early_while_the_client_goes_on_sending(grpcstream: Clien
 
 @dataclass(frozen=True)
 class Ending:
-    """Who ends a Route, and how: the last request, whether this side half-closes, and the status."""
+    """How a Route ends: the last request, whether the client half-closes, and the expected status."""
 
     last: str
     half_close: bool
@@ -177,5 +179,5 @@ def test_a_route_loses_nothing_at_its_end(
             found = list(describe_losses(stream, expected, ending.status, skip))
             if not limits.refuse(size_name, stream):
                 wrong += [f"{size_name}: {one}" for one in found]
-    verify.no_findings(wrong, f"all {COUNT} responses and the server's {ending.status}", stream)
+    verify.no_findings(wrong, f"all {COUNT} responses, then {ending.status} from the server", stream)
     limits.warn()

@@ -1,4 +1,4 @@
-"""Message order and integrity: messages arrive once, in order and unchanged."""
+"""Message order and integrity: every message arrives exactly once, in order and unchanged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_grpcstream.clients.wire import Chunking, SettingCode, WireClient, ch
 requirement = pytest.mark.grpcstream_requirement
 
 MANY = 10_000
-"""Messages in one call: more than any flow-control window or queue of a usual server holds."""
-WIDTH = 250
-"""Characters of a request that is large enough for a DATA frame of its own."""
+"""Messages in one call: more than fit into the flow-control window or queue of a usual server."""
+REQUEST_LENGTH = 250
+"""Characters in a request that is large enough for its own DATA frame."""
 BURST = 100
-"""Requests that are sent before their answers are read; small enough for every default window."""
+"""Requests sent before any response is read; together they fit into every default window."""
 
 NAMES = {
     "empty": "",
@@ -42,9 +42,9 @@ SPLITS: dict[str, Chunking] = {
     "end and next prefix together": chunking.straddling,
 }
 """Ways to split messages into DATA frames."""
-CROWD = 32
-"""Calls that begin in one write; fewer where the server allows fewer."""
-TURNS = 3
+SIMULTANEOUS_CALLS = 32
+"""Calls started in one write, unless the server limits concurrent streams to fewer."""
+ROUNDS = 3
 THREE = (Point("first", 1), Point("second " * 5, 2), Point("", 3))
 
 # Order ------------------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_list_responses_arrive_in_the_order_they_were_written(grpcstream: Client
 
 @requirement("ORD-2", features=("echo",), observed_by=("record",))
 def test_record_requests_are_read_in_the_order_they_were_sent(grpcstream: Client) -> None:
-    # Every fiftieth text comes twice in a row; all others differ, so that it shows wherever two change places.
+    # Every fiftieth text is sent twice in a row. All others differ, so any swap of two requests is visible.
     distinct = [number - number // 50 for number in range(500)]
     words = [f"{number}:{'x' * (number * 37 % 600)}" for number in distinct]
     with grpcstream.record() as stream:
@@ -79,19 +79,19 @@ def test_route_keeps_the_order_in_both_directions(grpcstream: Client) -> None:
 
 
 @requirement("ORD-8", observed_by=("duplex",))
-def test_route_answers_no_request_before_it_was_sent(grpcstream: Client, grpcstream_quiet: float) -> None:
+def test_route_does_not_respond_before_a_request(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.route() as stream:
-        verify.silence(stream, grpcstream_quiet, "no request was sent")
+        verify.silence(stream, grpcstream_quiet, "the client has not sent a request")
         stream.send("first", 1)
         verify.answer(stream)
-        verify.silence(stream, grpcstream_quiet, "the only request was answered")
+        verify.silence(stream, grpcstream_quiet, "the server has answered the only request")
 
 
 # Every message once -----------------------------------------------------------------------------------------------
 
 
 @requirement("ORD-4", observed_by=("duplex",))
-def test_route_answers_every_one_of_many_requests_once(grpcstream: Client) -> None:
+def test_route_answers_each_of_many_requests_once(grpcstream: Client) -> None:
     with grpcstream.route() as stream:
         answers: list[Point | None] = []
         for _ in range(0, MANY, BURST):
@@ -103,9 +103,9 @@ def test_route_answers_every_one_of_many_requests_once(grpcstream: Client) -> No
 
 
 @requirement("ORD-4", features=("echo",), observed_by=("record",))
-def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> None:
-    # Not short ones: a server may take thousands of tiny frames that it has not read yet for an attack.
-    words = [f"{number:0>{WIDTH}}" for number in range(MANY)]
+def test_record_reads_each_of_many_requests_once(grpcstream: Client) -> None:
+    # Long requests: a server may treat thousands of unread tiny frames as an attack.
+    words = [f"{number:0>{REQUEST_LENGTH}}" for number in range(MANY)]
     with grpcstream.record() as stream:
         stream.send(f"!echo {words[0]}")
         stream.send_all(Point(word, 1) for word in words[1:])
@@ -113,7 +113,7 @@ def test_record_reads_every_one_of_many_requests_once(grpcstream: Client) -> Non
 
 
 @requirement("ORD-4", features=("repeat",), observed_by=("list",))
-def test_list_delivers_every_one_of_many_responses_once(grpcstream: Client) -> None:
+def test_list_delivers_each_of_many_responses_once(grpcstream: Client) -> None:
     point = Point(f"!repeat {MANY} many", -5)
     with grpcstream.list(point) as stream:
         verify.responses(stream, STREAM_SERVICE.list_responses(point, MANY))
@@ -190,14 +190,14 @@ def test_route_answers_points_of_default_values(grpcstream: Client) -> None:
 
 
 @requirement("ORD-11", observed_by=("list",))
-def test_list_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+def test_list_values_wrap_on_int32_overflow(grpcstream: Client) -> None:
     point = Point("wrap", 2**31 - 3)
     with grpcstream.list(point) as stream:
         verify.list_answer(stream, point)
 
 
 @requirement("ORD-11", features=("repeat",), observed_by=("list",))
-def test_repeated_values_wrap_at_the_end_of_int32(grpcstream: Client) -> None:
+def test_repeated_values_wrap_on_int32_overflow(grpcstream: Client) -> None:
     point = Point("!repeat 9 wrap", 2**31 - 5)
     with grpcstream.list(point) as stream:
         verify.responses(stream, STREAM_SERVICE.list_responses(point, 9))
@@ -254,7 +254,7 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client) -> None:
     echo = grpcstream.has("echo")
     repeat = grpcstream.has("repeat")
 
-    def listing(number: int) -> None:
+    def call_list(number: int) -> None:
         if repeat:
             point = Point(f"!repeat 30 list {number}", number)
             with grpcstream.list(point) as stream:
@@ -264,15 +264,15 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client) -> None:
             with grpcstream.list(point) as stream:
                 verify.list_answer(stream, point)
 
-    def recording(number: int) -> None:
-        words = [f"record {number}.{turn}".ljust(WIDTH, ".") for turn in range(20)]
+    def call_record(number: int) -> None:
+        words = [f"record {number}.{turn}".ljust(REQUEST_LENGTH, ".") for turn in range(20)]
         with grpcstream.record() as stream:
             stream.send_all(Point(f"!echo {word}" if echo else word, 0) for word in words)
             got = verify.only_answer(stream)
             if echo:
                 verify.same(stream, [got], [Point(",".join(words), len(words))], "its own requests")
 
-    def routing(number: int) -> None:
+    def call_route(number: int) -> None:
         with grpcstream.route() as stream:
             answers: list[Point | None] = []
             for _ in range(6):
@@ -285,13 +285,13 @@ def test_a_hundred_concurrent_calls_never_mix(grpcstream: Client) -> None:
             verify.eof(stream)
             verify.consecutive(stream, answers)
 
-    kinds = (listing, recording, routing)
-    run_concurrently([partial(kinds[number % 3], number) for number in range(100)])
+    calls = (call_list, call_record, call_route)
+    run_concurrently([partial(calls[number % 3], number) for number in range(100)])
 
 
 @requirement("ORD-7", features=("echo",), observed_by=("record",))
-def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
-    # In step, so that streams of the same number are open on all connections at once.
+def test_calls_on_several_connections_never_mix(grpcstream: Client, grpcstream_connect: Callable[[], Client]) -> None:
+    # In lockstep, so that all connections have streams with the same identifier open at the same time.
     clients = [grpcstream, grpcstream_connect(), grpcstream_connect()]
     for _ in range(3):
         streams = [client.record() for client in clients]
@@ -304,7 +304,7 @@ def test_calls_of_several_connections_never_mix(grpcstream: Client, grpcstream_c
 
 
 @requirement("ORD-7", features=("echo",), observed_by=("record",))
-def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -> None:
+def test_interleaved_message_fragments_of_two_calls_never_mix(grpcstream_wire: WireClient) -> None:
     texts = ["a" * 50, "b" * 60]
     messages = [framed(Point(f"!echo {text}", 1)) for text in texts]
     streams = [grpcstream_wire.open("Record") for _ in messages]
@@ -315,17 +315,17 @@ def test_parts_of_messages_of_two_calls_never_mix(grpcstream_wire: WireClient) -
         verify.same(stream, [verify.only_answer(stream)], [Point(text, 1)], "its own request")
 
 
-def crowd(client: WireClient) -> range:
-    """The numbers of calls that are begun in one write."""
-    limit = client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, CROWD)
-    return range(min(limit, CROWD))
+def number_calls(client: WireClient) -> range:
+    """Number the calls to start in one write: as many as the server allows, 32 at most."""
+    limit = client.connect().server_settings.get(SettingCode.MAX_CONCURRENT_STREAMS, SIMULTANEOUS_CALLS)
+    return range(min(limit, SIMULTANEOUS_CALLS))
 
 
 @requirement("ORD-7", observed_by=("list",))
-def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClient) -> None:
-    # Where a handler keeps its request in a place that it shares, only calls that run side by side can show it.
-    for turn in range(TURNS):
-        points = [Point(f"list {number}.{turn}", number * 1_000_003) for number in crowd(grpcstream_wire)]
+def test_lists_that_start_simultaneously_never_mix(grpcstream_wire: WireClient) -> None:
+    # Only simultaneous calls reveal a handler that stores its request in shared state.
+    for turn in range(ROUNDS):
+        points = [Point(f"list {number}.{turn}", number * 1_000_003) for number in number_calls(grpcstream_wire)]
         with grpcstream_wire.connect().corked():
             streams = [grpcstream_wire.list(point) for point in points]
         for stream, point in zip(streams, points, strict=True):
@@ -334,9 +334,9 @@ def test_lists_that_begin_at_the_same_moment_never_mix(grpcstream_wire: WireClie
 
 
 @requirement("ORD-7", features=("echo",), observed_by=("route",))
-def test_routes_that_run_in_step_never_mix(grpcstream_wire: WireClient) -> None:
-    for turn in range(TURNS):
-        numbers = crowd(grpcstream_wire)
+def test_routes_in_lockstep_never_mix(grpcstream_wire: WireClient) -> None:
+    for turn in range(ROUNDS):
+        numbers = number_calls(grpcstream_wire)
         points = [[Point(f"route {number}.{turn}", step) for step in range(3)] for number in numbers]
         with grpcstream_wire.connect().corked():
             streams = [grpcstream_wire.route(greeting=False) for _ in numbers]

@@ -1,4 +1,4 @@
-"""Metadata: what the client sends reaches the handler, and what the handler sends comes back in its place."""
+"""Metadata: the handler receives the client's metadata, and the client the handler's initial and trailing metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ requirement = pytest.mark.grpcstream_requirement
 
 every_method = pytest.mark.parametrize("method", ["List", "Record", "Route"])
 
-# RFC 9113, section 8.2.1, forbids a space at either end of a value, so the printable characters are between letters.
+# RFC 9113, section 8.2.1, forbids a space at either end of a value, so letters enclose the printable characters.
 PRINTABLE = "a" + "".join(map(chr, range(0x20, 0x7F))) + "z"
 BINARY = {
     "one byte": b"\x00",
@@ -35,8 +35,8 @@ BINARY = {
 }
 
 
-def exchanged(stream: Stream) -> Stream:
-    """Send one request and the half-close, and return the RPC, which ended with OK."""
+def complete(stream: Stream) -> Stream:
+    """Send one request, half-close, and check that the RPC ends with OK."""
     stream.send("metadata", 1)
     stream.close_send()
     verify.status(stream)
@@ -49,7 +49,7 @@ def exchanged(stream: Stream) -> Stream:
     "value", ["test_initial_metadata_value", PRINTABLE, "0123456789" * 100], ids=["word", "printable", "long"]
 )
 def test_ascii_metadata_comes_back_as_initial_metadata(grpcstream: Client, method: str, value: str) -> None:
-    with exchanged(grpcstream.open(method, metadata=[(INITIAL_KEY, value)])) as stream:
+    with complete(grpcstream.open(method, metadata=[(INITIAL_KEY, value)])) as stream:
         verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
 
 
@@ -57,30 +57,32 @@ def test_ascii_metadata_comes_back_as_initial_metadata(grpcstream: Client, metho
 @every_method
 @pytest.mark.parametrize("value", BINARY.values(), ids=BINARY)
 def test_binary_metadata_comes_back_as_trailing_metadata(grpcstream: Client, method: str, value: bytes) -> None:
-    with exchanged(grpcstream.open(method, metadata=[(TRAILING_KEY, value)])) as stream:
+    with complete(grpcstream.open(method, metadata=[(TRAILING_KEY, value)])) as stream:
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [value])
 
 
 @requirement("META-6", features=("metadata",))
 def test_repeated_keys_keep_their_values_in_order(grpcstream: Client) -> None:
     values = ["second", "first", "third"]
-    with exchanged(grpcstream.open("List", metadata=[(INITIAL_KEY, value) for value in values])) as stream:
-        # Several fields of one name may become one, joined by commas (RFC 9110 section 5.3).
+    with complete(grpcstream.open("List", metadata=[(INITIAL_KEY, value) for value in values])) as stream:
+        # A proxy may join fields of the same name with commas (RFC 9110 section 5.3).
         joined = ",".join(str(value) for value in stream.initial_metadata.all(INITIAL_KEY))
         got = [value.strip() for value in joined.split(",")]
-        verify.fail_unless(got == values, f"the values {', '.join(values)}", joined or "no such key", stream)
+        verify.fail_unless(
+            got == values, f"initial metadata with {INITIAL_KEY}: {', '.join(values)}", joined or "no such key", stream
+        )
 
 
 @requirement("META-6", features=("metadata",))
 def test_repeated_binary_keys_keep_their_values_in_order(grpcstream: Client) -> None:
     values = [b"\x02", b"\x01", b"\x03\x00"]
-    with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, value) for value in values])) as stream:
+    with complete(grpcstream.open("List", metadata=[(TRAILING_KEY, value) for value in values])) as stream:
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, values)
 
 
 @requirement("META-10", features=("metadata",))
 def test_empty_values_come_back(grpcstream: Client) -> None:
-    with exchanged(grpcstream.open("List", metadata=[(TRAILING_KEY, b"")])) as stream:
+    with complete(grpcstream.open("List", metadata=[(TRAILING_KEY, b"")])) as stream:
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b""])
 
 
@@ -88,12 +90,12 @@ def test_empty_values_come_back(grpcstream: Client) -> None:
 @every_method
 def test_unknown_metadata_is_tolerated(grpcstream: Client, method: str) -> None:
     sent = Metadata([("x-unknown", "value"), ("x-unknown", "again"), ("x-unknown-bin", b"\x00\xff"), ("x-empty", "")])
-    exchanged(grpcstream.open(method, metadata=sent)).close()
+    complete(grpcstream.open(method, metadata=sent)).close()
 
 
 @requirement("META-11")
 def test_metadata_of_seven_thousand_bytes_is_accepted(grpcstream: Client) -> None:
-    exchanged(grpcstream.open("List", metadata=[(f"x-part-{part}", "v" * 690) for part in range(10)])).close()
+    complete(grpcstream.open("List", metadata=[(f"x-part-{part}", "v" * 690) for part in range(10)])).close()
 
 
 # Initial and trailing ---------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ def test_metadata_of_seven_thousand_bytes_is_accepted(grpcstream: Client) -> Non
 @every_method
 def test_initial_and_trailing_metadata_are_kept_apart(grpcstream: Client, method: str) -> None:
     sent = Metadata([(INITIAL_KEY, "initial"), (TRAILING_KEY, b"trailing")])
-    with exchanged(grpcstream.open(method, metadata=sent)) as stream:
+    with complete(grpcstream.open(method, metadata=sent)) as stream:
         for where, metadata, initial, trailing in (
             ("initial metadata", stream.initial_metadata, ["initial"], []),
             ("trailing metadata", stream.trailing_metadata, [], [b"trailing"]),
@@ -124,13 +126,13 @@ def test_initial_metadata_can_be_read_before_the_end(grpcstream: Client) -> None
 
 @requirement("META-16", features=("abort", "metadata"))
 @every_method
-def test_initial_metadata_is_not_lost_with_an_error(grpcstream: Client, method: str) -> None:
+def test_initial_metadata_arrives_with_an_error(grpcstream: Client, method: str) -> None:
     with grpcstream.open(method, metadata=[(INITIAL_KEY, "kept")]) as stream:
         stream.send("!abort 0 at once", Code.ABORTED)
         if method == "List":
             stream.close_send()
         verify.status(stream, Code.ABORTED)
-        # A trailers-only response has one block of headers, which a client shows as trailing metadata.
+        # A trailers-only response has a single header block, which clients report as trailing metadata.
         both = Metadata([*stream.initial_metadata, *(stream.trailing_metadata or ())])
         verify.metadata(
             stream, "initial metadata, or trailing in a trailers-only response", both, INITIAL_KEY, ["kept"]
@@ -143,7 +145,7 @@ def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
         method = ("List", "Record", "Route")[number % 3]
         own = Metadata([(INITIAL_KEY, f"call {number}"), (TRAILING_KEY, bytes([number]))])
         sent = Metadata() if number % 4 == 3 else own
-        with exchanged(grpcstream.open(method, metadata=sent)) as stream:
+        with complete(grpcstream.open(method, metadata=sent)) as stream:
             verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, sent.all(INITIAL_KEY))
             verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, sent.all(TRAILING_KEY))
 
@@ -155,23 +157,23 @@ def test_metadata_does_not_leak_into_other_calls(grpcstream: Client) -> None:
 # Unusual values and header blocks ---------------------------------------------------------------------------------
 
 
-def called(client: WireClient, headers: Headers, shape: Shape | None = None) -> WireStream:
-    """A Record of one request with these headers, read to its end."""
+def call_record(client: WireClient, headers: Headers, shape: Shape | None = None) -> WireStream:
+    """Call Record with these headers and one request, and read the RPC to its end."""
     stream = client.open("Record", headers=headers, shape=shape or Shape())
     stream.send_last("metadata", 1)
     stream.end()
     return stream
 
 
-def with_field(client: WireClient, name: str | bytes, value: str | bytes) -> Headers:
-    """The usual request headers of a Record and one more field, exactly as given."""
+def add_field(client: WireClient, name: str | bytes, value: str | bytes) -> Headers:
+    """The usual request headers of Record and one more field, sent exactly as given."""
     return client.request_headers("Record").added(name, value)
 
 
 @requirement("META-3", observed_by=("record",))
 @pytest.mark.parametrize("value", ["q6urqw", "q6urqw=="], ids=["without padding", "with padding"])
 def test_base64_is_read_with_and_without_padding(grpcstream_wire: WireClient, value: str) -> None:
-    stream = called(grpcstream_wire, with_field(grpcstream_wire, TRAILING_KEY, value))
+    stream = call_record(grpcstream_wire, add_field(grpcstream_wire, TRAILING_KEY, value))
     verify.status(stream)
     if grpcstream_wire.has("metadata"):
         verify.metadata(stream, "trailing metadata", stream.trailing_metadata, TRAILING_KEY, [b"\xab\xab\xab\xab"])
@@ -179,43 +181,43 @@ def test_base64_is_read_with_and_without_padding(grpcstream_wire: WireClient, va
 
 @requirement("META-4", observed_by=("record",))
 def test_joined_binary_values_are_accepted(grpcstream_wire: WireClient) -> None:
-    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-joined-bin", "q6ur,q6ur")))
+    verify.status(call_record(grpcstream_wire, add_field(grpcstream_wire, "x-joined-bin", "q6ur,q6ur")))
 
 
 @requirement("META-5")
 @pytest.mark.parametrize("value", ["!!!!", "q"])
 def test_invalid_base64_does_no_harm(grpcstream_wire: WireClient, value: str) -> None:
-    called(grpcstream_wire, with_field(grpcstream_wire, "x-broken-bin", value))
+    call_record(grpcstream_wire, add_field(grpcstream_wire, "x-broken-bin", value))
     verify.serves(grpcstream_wire.fresh(), "after a -bin value that is not base64")
 
 
 @requirement("META-5", observed_by=("record",))
-def test_invalid_base64_does_not_spoil_later_values(grpcstream_wire: WireClient) -> None:
-    # HPACK refers to the key of the good value by its index in the table, where the bad value put it.
-    for value, shown in (("!!!!", "any"), ("q6ur", "a good one"), ("q6urqw", "another good one")):
-        stream = called(grpcstream_wire, with_field(grpcstream_wire, "x-spoiled-bin", value))
-        good = shown == "any" or (stream.status is not None and stream.status.ok)
-        verify.fail_unless(good, f"OK for {shown}, after a value that was not base64", str(stream.ended), stream)
+def test_invalid_base64_does_not_affect_later_values(grpcstream_wire: WireClient) -> None:
+    # HPACK sends the key of the valid values as an index to the table entry that the invalid value added.
+    for value, description in (("!!!!", "invalid"), ("q6ur", "a valid value"), ("q6urqw", "a second valid value")):
+        stream = call_record(grpcstream_wire, add_field(grpcstream_wire, "x-spoiled-bin", value))
+        good = description == "invalid" or (stream.status is not None and stream.status.ok)
+        verify.fail_unless(good, f"OK for {description} after one that is not base64", str(stream.ended), stream)
 
 
 @requirement("META-7", observed_by=("record",))
 @pytest.mark.parametrize("value", [b"caf\xe9", b"a\tb"], ids=["0xe9", "tab"])
 def test_non_ascii_values_are_not_an_error(grpcstream_wire: WireClient, value: bytes) -> None:
-    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-unusual", value)))
+    verify.status(call_record(grpcstream_wire, add_field(grpcstream_wire, "x-unusual", value)))
     verify.serves(grpcstream_wire, "after a header value that is not ASCII")
 
 
 @requirement("META-10", observed_by=("record",))
 def test_empty_values_are_tolerated(grpcstream_wire: WireClient) -> None:
-    verify.status(called(grpcstream_wire, with_field(grpcstream_wire, "x-empty", "")))
+    verify.status(call_record(grpcstream_wire, add_field(grpcstream_wire, "x-empty", "")))
 
 
 @requirement("META-13", observed_by=("record",))
 def test_an_upper_case_name_is_malformed(grpcstream_wire: WireClient) -> None:
-    stream = called(grpcstream_wire, with_field(grpcstream_wire, b"X-Upper", b"v"))
+    stream = call_record(grpcstream_wire, add_field(grpcstream_wire, b"X-Upper", b"v"))
     verify.serves(grpcstream_wire.fresh(), "after an upper-case header name")
     if stream.status is not None and stream.status.ok:
-        raise Deviation("the request refused as malformed", "OK", stream)
+        raise Deviation("the malformed request refused", "OK", stream)
 
 
 @requirement("META-12", observed_by=("record",))
@@ -223,7 +225,7 @@ def test_an_upper_case_name_is_malformed(grpcstream_wire: WireClient) -> None:
 def test_headers_may_be_split_into_several_frames(grpcstream_wire: WireClient, split: tuple[int, ...]) -> None:
     headers = grpcstream_wire.request_headers("Record")
     shape = Shape(split=(split[0], 1 << 14) if len(split) == 1 else split)
-    verify.status(called(grpcstream_wire, headers, shape))
+    verify.status(call_record(grpcstream_wire, headers, shape))
 
 
 @requirement("META-19", observed_by=("list",))
@@ -232,14 +234,14 @@ def test_headers_without_a_dynamic_table_are_understood(grpcstream_wire: WireCli
         for _ in range(3):
             verify.serves(client, "with SETTINGS_HEADER_TABLE_SIZE 0")
         found = client.connection.violations
-        verify.no_findings(map(str, found), "responses that decode without a dynamic table")
+        verify.no_findings(map(str, found), "response headers that decode without a dynamic table")
 
 
 @requirement("META-19", features=("metadata",))
-def test_headers_that_were_indexed_before_are_understood(grpcstream_wire: WireClient) -> None:
+def test_indexed_headers_are_understood(grpcstream_wire: WireClient) -> None:
     for number in (1, 2, 2, 3, 1):
         value = f"indexed {number}"
-        stream = called(grpcstream_wire, with_field(grpcstream_wire, INITIAL_KEY, value))
+        stream = call_record(grpcstream_wire, add_field(grpcstream_wire, INITIAL_KEY, value))
         verify.metadata(stream, "initial metadata", stream.initial_metadata, INITIAL_KEY, [value])
 
 
@@ -249,8 +251,8 @@ def test_a_small_header_list_limit_does_not_end_the_connection(grpcstream_wire: 
         with client.open("List") as stream:
             stream.send_last(f"!abort 0 {'long ' * 400}", Code.NOT_FOUND)
             status = stream.end()
-            verify.fail_unless(not status.ok, "an error", str(status), stream)
-        verify.unharmed(client, "after trailers beyond SETTINGS_MAX_HEADER_LIST_SIZE")
+            verify.fail_unless(not status.ok, "an error status", str(status), stream)
+        verify.unharmed(client, "after trailers larger than SETTINGS_MAX_HEADER_LIST_SIZE")
 
 
 # Fields of responses ----------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_record_is_answered_exactly_once(grpcstream: Client, count: int) -> None
 @requirement("PAIR-2", observed_by=("record",))
 def test_record_is_not_answered_before_the_half_close(grpcstream: Client, grpcstream_quiet: float) -> None:
     with grpcstream.record() as stream:
-        # Some hundred, since a server may take a number of requests for enough.
+        # Several hundred requests, because a server may respond after some fixed number of them.
         stream.send_all(Point(name, number) for number, name in enumerate(("not yet", "", "not yet") * 150))
         verify.silence(stream, grpcstream_quiet, "the client has not half-closed")
         verify.only_answer(stream)
@@ -52,8 +52,8 @@ def test_record_counts_requests_that_are_not_directives(grpcstream: Client) -> N
 # An early end -----------------------------------------------------------------------------------------------------
 
 
-def answered_early(stream: Stream) -> None:
-    """One response and OK arrive, although this side is not half-closed."""
+def expect_one_response(stream: Stream) -> None:
+    """One response and OK arrive. This does not half-close the stream."""
     points = stream.collect()
     verify.ok(stream)
     verify.fail_unless(len(points) == 1, "exactly one response, then OK", f"{len(points)} responses, then OK", stream)
@@ -61,21 +61,21 @@ def answered_early(stream: Stream) -> None:
 
 @requirement("PAIR-9", features=("finish",), observed_by=("record",))
 @pytest.mark.parametrize("before", [0, 3])
-def test_record_that_finishes_early_is_answered_without_the_half_close(grpcstream: Client, before: int) -> None:
+def test_record_can_finish_before_the_half_close(grpcstream: Client, before: int) -> None:
     with grpcstream.record() as stream:
         for number in range(before):
             stream.send("before", number)
         stream.send("!finish")
-        answered_early(stream)
+        expect_one_response(stream)
 
 
 @requirement("PAIR-9", features=("finish",), observed_by=("record",))
-def test_record_finishes_early_while_the_client_goes_on_sending(grpcstream: Client) -> None:
+def test_record_can_finish_while_the_client_keeps_sending(grpcstream: Client) -> None:
     with grpcstream.record() as stream:
         stream.send("!finish")
         for number in range(200):
             stream.send("late" * 50, number)
-        answered_early(stream)
+        expect_one_response(stream)
     verify.unharmed(grpcstream, "after a Record that finished early")
 
 
@@ -88,25 +88,25 @@ def test_a_stream_that_ended_early_is_reset_without_error(
         stream.send("!finish")
         verify.status(stream)
         code = stream.await_reset(grpcstream_quiet)
-        got = "no RST_STREAM" if code is None else f"RST_STREAM with the code {code}"
+        got = "no RST_STREAM" if code is None else f"RST_STREAM with error code {code}"
         verify.fail_unless(
-            code == 0, "RST_STREAM(NO_ERROR) after a response that ended before the request", got, stream
+            code == 0, "RST_STREAM(NO_ERROR) after a complete response without a half-close", got, stream
         )
 
 
 @requirement("PAIR-10", features=("finish",))
 @pytest.mark.parametrize("method", ["Record", "Route"])
-def test_requests_after_an_early_end_are_absorbed(grpcstream_wire: WireClient, method: str) -> None:
+def test_requests_after_an_early_end_are_discarded(grpcstream_wire: WireClient, method: str) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.send("!finish")
         verify.status(stream)
         for _ in range(10):
             stream.data(b"\x00" * 1000)
-    verify.serves(grpcstream_wire, "after DATA for a stream that had ended early")
+    verify.serves(grpcstream_wire, "after DATA on a stream that the server had ended")
     verify.fail_unless(
         len(grpcstream_wire.connections) == 1,
-        "the same connection serves on after DATA for a stream that had ended early",
-        f"it is gone: {grpcstream_wire.connections[0].closed or 'GOAWAY'}",
+        "the connection stays open after DATA on a stream that the server had ended",
+        f"the connection ended: {grpcstream_wire.connections[0].closed or 'GOAWAY'}",
         stream,
     )
 
@@ -134,8 +134,10 @@ def test_a_record_loses_nothing_at_its_end(grpcstream_wire: WireClient, window: 
             whole = len(got) == 1 and got[0] is not None and (early or got[0] == Point("m" * size, 1))
             ended = stream.ended
             if not whole or ended is None or ended.server_status is None or not ended.server_status.ok:
-                wrong.append(f"{size_name}: {len(got)} responses{'' if whole else ', not as asked for'}, {ended}")
-    verify.no_findings(wrong, "one whole response and the server's OK", stream)
+                wrong.append(
+                    f"{size_name}: {len(got)} responses{'' if whole else ' (expected one complete response)'}, {ended}"
+                )
+    verify.no_findings(wrong, "one complete response, then OK from the server", stream)
     limits.warn()
 
 
@@ -144,11 +146,11 @@ def test_a_record_loses_nothing_at_its_end(grpcstream_wire: WireClient, window: 
 
 @requirement("PAIR-11", features=("echo",), observed_by=("record",))
 def test_a_record_shares_no_state_with_cancelled_ones(grpcstream: Client, grpcstream_quiet: float) -> None:
-    with grpcstream.record() as abandoned:
-        abandoned.send("!echo abandoned")
+    with grpcstream.record() as cancelled:
+        cancelled.send("!echo abandoned")
         verify.pause(grpcstream_quiet)
-        abandoned.cancel()
-    # More than one: the server may learn of the cancel only while the first of them is under way.
+        cancelled.cancel()
+    # Several calls, because the server may process the cancel only during the first one.
     for words in (["a", "b", "c"], ["d"], ["e"], ["f", "g"], ["h"]):
         with grpcstream.record() as stream:
             for word in words:

@@ -1,4 +1,4 @@
-"""Status on the wire: one grpc-status in the trailers of the server, whatever happened before."""
+"""Status on the wire: every response ends with exactly one grpc-status in its trailers."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_a_handler_error_has_http_status_200(grpcstream_wire: WireClient) -> Non
     responses = get_responses(grpcstream_wire)
     for stream in responses:
         got = stream.response.http_status
-        verify.fail_unless(got == 200, ":status 200, whatever the grpc-status", f":status {got}", stream)
+        verify.fail_unless(got == 200, ":status 200 for every grpc-status", f":status {got}", stream)
 
 
 @requirement("STAT-4")
-def test_the_content_type_is_that_of_grpc(grpcstream_wire: WireClient) -> None:
+def test_the_content_type_is_application_grpc(grpcstream_wire: WireClient) -> None:
     responses = get_responses(grpcstream_wire)
     no_violations(grpcstream_wire, responses, Rule.CONTENT_TYPE)
 
@@ -55,7 +55,7 @@ def test_headers_that_do_not_end_the_response_have_no_status(grpcstream_wire: Wi
     [("List", 0), ("List", 2), ("Record", 0), ("Route", 0)],
     ids=["List", "List after responses", "Record", "Route"],
 )
-def test_an_abort_is_sent_in_trailers_and_not_as_a_reset(grpcstream_wire: WireClient, method: str, before: int) -> None:
+def test_an_abort_is_sent_in_trailers_not_as_a_reset(grpcstream_wire: WireClient, method: str, before: int) -> None:
     with grpcstream_wire.open(method) as stream:
         stream.send(f"!abort {before} in words", Code.PERMISSION_DENIED)
         if method == "List":
@@ -63,7 +63,7 @@ def test_an_abort_is_sent_in_trailers_and_not_as_a_reset(grpcstream_wire: WireCl
         stream.end()
         verify.fail_unless(
             stream.ended is not None and stream.ended.server_status == (Code.PERMISSION_DENIED, "in words"),
-            "the status PERMISSION_DENIED 'in words' in trailers of the server",
+            "the status PERMISSION_DENIED 'in words' in trailers from the server",
             str(stream.ended),
             stream,
         )

@@ -1,4 +1,4 @@
-"""Verdicts about one stream: each reads it, and compares what came with what the requirement says."""
+"""Verdicts about one stream: each reads the stream and compares the responses with the requirement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import EOF, Code, Eof, Metadata, MetadataValue, Point, Status, code_name
 
 _SHOWN: Final = 5
-"""Responses from the first difference on that a message shows."""
+"""Responses that a message shows, beginning with the first difference."""
 
 
 def _show(point: Point | Eof | None) -> str:
@@ -21,7 +21,7 @@ def _show(point: Point | Eof | None) -> str:
 
 
 def fail_unless(good: bool, expected: str, actual: str, stream: Stream | None = None) -> None:
-    """Fail with these words unless ``good``."""
+    """Raise `Failure` with these texts unless ``good``."""
     if not good:
         raise Failure(expected, actual, stream)
 
@@ -48,13 +48,13 @@ def status(
     allowed: Collection[int] = (),
     tolerated: Mapping[Code, str] | None = None,
 ) -> Status:
-    """The RPC ends, after whatever responses, with a status.
+    """The RPC ends with a status, after any number of responses.
 
     Arguments:
         code: the status code that the requirement names.
         message: the status message that must come with it, or None if it does not matter.
-        allowed: other codes that are as good, because the specification leaves them open.
-        tolerated: other codes that are a warning, each with the reason.
+        allowed: other codes that pass, because the specification allows them.
+        tolerated: other codes that raise `Deviation`, each with the reason.
     """
     stream.collect()
     ended = stream.status
@@ -83,7 +83,10 @@ def ok(stream: Stream) -> None:
 
 
 def same(stream: Stream, actual: Sequence[Point | None], expected: Sequence[Point | None], what: str) -> None:
-    """Two sequences of responses are equal; the message shows the first difference, and how too few ended."""
+    """Two sequences of responses are equal.
+
+    The message shows the first difference, and the status if responses are missing.
+    """
     if list(actual) == list(expected):
         return
     place = next(
@@ -97,8 +100,8 @@ def same(stream: Stream, actual: Sequence[Point | None], expected: Sequence[Poin
 
     cut_short = stream.status is not None and len(actual) < len(expected)
     raise Failure(
-        f"{what}: {len(expected)} in all, from number {place} on {around(expected)}",
-        f"{len(actual)} in all, from number {place} on {around(actual)}"
+        f"{what}: {len(expected)} in total, from index {place}: {around(expected)}",
+        f"{len(actual)} in total, from index {place}: {around(actual)}"
         + (f"; the RPC ended with {stream.status}" if cut_short else ""),
         stream,
     )
@@ -120,7 +123,7 @@ def point(stream: Stream, expected: Point) -> None:
 
 
 def answer(stream: Stream) -> None:
-    """The next response of a Route arrives, whatever is in it."""
+    """The next response of a Route arrives; its content does not matter."""
     read_response(stream, f"response {stream.received} of Route")
 
 
@@ -129,15 +132,15 @@ def counted_answer(stream: Stream) -> None:
     number = stream.received
     got = read_response(stream, f"response {number} of Route")
     if not isinstance(got, Point):
-        raise Failure(f"response {number} of Route with a pt", _show(got), stream)
+        raise Failure(f"response {number} of Route with pt", _show(got), stream)
     fail_unless(got.value == number, f"the value {number} in response {number} of Route", str(got), stream)
 
 
 def consecutive(stream: Stream, points: Sequence[Point | None]) -> None:
-    """Responses of a Route count up by one, from wherever they began."""
+    """The values of the responses of a Route increase by one, starting with any value."""
     first = points[0].value if points and points[0] is not None else 0
     got = [None if one is None else Point("", one.value) for one in points]
-    same(stream, got, STREAM_SERVICE.list_responses(Point("", first), len(points)), "values that count up by one")
+    same(stream, got, STREAM_SERVICE.list_responses(Point("", first), len(points)), "values that increase by one")
 
 
 def only_answer(stream: Stream) -> Point:
@@ -147,7 +150,7 @@ def only_answer(stream: Stream) -> Point:
     ok(stream)
     fail_unless(len(got) == 1, "exactly one response, then OK", f"{len(got)} responses, then OK", stream)
     if got[0] is None:
-        raise Failure("a response with a pt", "a response without pt", stream)
+        raise Failure("a response with pt", "a response without pt", stream)
     return got[0]
 
 
@@ -158,10 +161,10 @@ def echoes(stream: Stream, expected: Sequence[Point]) -> None:
 
 
 def eof(stream: Stream) -> None:
-    """Nothing more comes but the end of the RPC with OK."""
+    """The RPC ends with OK and without another response."""
     got = stream.collect(limit=1000)
     fail_unless(
-        not got, "the end of the stream", f"{len(got)} more response(s), first {_show((got or [None])[0])}", stream
+        not got, "the end of the stream", f"{len(got)} more response(s), the first: {_show((got or [None])[0])}", stream
     )
     ok(stream)
 
@@ -182,7 +185,7 @@ def metadata(stream: Stream, where: str, found: Metadata | None, key: str, expec
     """Metadata has exactly these values for a key, in this order.
 
     Arguments:
-        where: which metadata it is, for the message: "trailing metadata".
+        where: the kind of metadata for the message, such as "trailing metadata".
     """
     got = (found or Metadata()).all(key)
     shown = ", ".join(printable(value, 60) for value in got) or "no such key"

@@ -28,13 +28,13 @@ def test_failure_shows_requirement_timeline_and_command(judge: Judge, serve: Ser
     assert result.parseoutcomes() == {"failed": 1}
     result.stdout.fnmatch_lines(
         [
-            "ORD-1 failed: expected responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002); "
-            "actual: 3 in all, from number 2 on ('order', 1003)",
+            "ORD-1 failed: expected responses to ('order', 1000): 3 in total, from index 2: ('order', 1002); "
+            "actual: 3 in total, from index 2: ('order', 1003)",
             "",
             "requirement  The responses of a List arrive in the order in which the handler wrote them.",
             "             MUST (gRPC), severity error; grpc.io, *",
-            "expected     responses to ('order', 1000): 3 in all, from number 2 on ('order', 1002)",
-            "actual       3 in all, from number 2 on ('order', 1003)",
+            "expected     responses to ('order', 1000): 3 in total, from index 2: ('order', 1002)",
+            "actual       3 in total, from index 2: ('order', 1003)",
             "timeline     <LibraryStream /proto.StreamService/List OK, 1 sent, 3 received>",
             " *ms -> headers /proto.StreamService/List",
             " * ms -> message ('order', 1000) [[]12 bytes[]]",
@@ -238,7 +238,7 @@ def test_missing_responses_are_reported_with_the_status(judge: Judge, serve: Ser
     result = judge(serve("plugin.servicers:ListBreaksOff"), test, options=("--grpcstream-features=repeat",))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     end = "the RPC ended with UNAVAILABLE 'the hop is gone'"
-    result.stdout.fnmatch_lines([f"actual       2 in all, from number 2 on nothing more; {end}"])
+    result.stdout.fnmatch_lines([f"actual       2 in total, from index 2: nothing more; {end}"])
 
 
 def test_server_that_accepts_no_call_fails(judge: Judge, serve: Serve, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_page_has_failures_and_coverage(report: RunReport, serve: Serve, workers
     place = page.index(f"- **ORD-1** failed: {registry()['ORD-1'].sentence}")
     assert page[place + 1].startswith("  - test: <code>test_list_responses_arrive_in_the_order_they_were_written&#91;")
     assert page[place + 2].startswith("  - expected: <code>responses to ('order', ")
-    assert page[place + 3].startswith("  - actual: <code>3 in all, from number 2 on ('order', ")
+    assert page[place + 3].startswith("  - actual: <code>3 in total, from index 2: ('order', ")
     assert page[place + 4].startswith("  - evidence: <code>timelines/test_list_responses")
     assert any(line.startswith("### Warnings (") for line in page)
     assert any(line.startswith("- **ROBUST-4** <code>expected ") for line in page)
