@@ -1,4 +1,4 @@
-"""What a target can do: its optional features, the baseline calls that work, and whether its Route speaks first."""
+"""The capabilities of a target: optional features, working baseline exchanges, and whether its Route speaks first."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ EXCHANGES: Final = {
     "route": "a Route that answers after the half-close",
     "duplex": "a Route that answers before the half-close",
 }
-"""The baseline exchanges through which other requirements are observed, in words."""
+"""The baseline exchanges through which other requirements are observed, each with its description."""
 
 FAILED_BASELINE_TIMEOUT: Final = 1.0
 """Seconds that one operation may take on a target that fails every baseline exchange.
 
-The verdict is red there in any case: if hundreds of requirements each waited for their full timeout, it would only come
-later.
+The target fails in any case; waiting for hundreds of full timeouts would only delay the verdict.
 """
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What probing found out about a target.
+    """The capabilities of a target, found by probing or declared.
 
     Attributes:
         features: the optional features that the target has, or was declared to have.
         declared: whether the features were declared instead of probed.
         route_speaks_first: whether its Route sends a response before it has read a request.
-        failed_exchanges: the baseline exchanges (`EXCHANGES`) that the target cannot do, each with how it failed. A
+        failed_exchanges: the baseline exchanges (`EXCHANGES`) that the target cannot do, each with the reason. A
             requirement that is observed by one of them is inconclusive.
     """
 

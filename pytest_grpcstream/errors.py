@@ -1,4 +1,4 @@
-"""The errors that this library raises; those about a target say what was expected and what happened instead."""
+"""The errors that this library raises; those about a target have an expected and an actual text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pytest_grpcstream.timeline import Timeline
 from pytest_grpcstream.values import Status
 
 FEW_STREAMS: Final = range(1, 100)
-"""Limits of concurrent streams below what RFC 9113, section 6.5.2, advises, without 0, which allows no call."""
+"""Limits of concurrent streams below the advice of RFC 9113, section 6.5.2; 0 is excluded, as it allows no call."""
 MANY_RESETS: Final = 20
-"""Reset streams on a connection from which on a server may treat the client as an attacker: the lowest usual limit."""
+"""Number of resets on a connection from which a server may see an attack: the lowest usual limit."""
 
 
 class RecordedStream(Protocol):
-    """What an error keeps of a stream: its timeline, how it ended and when."""
+    """The part of a stream that an error reports: its timeline, its status and the time of its end."""
 
     @property
     def method(self) -> str:
@@ -51,7 +51,7 @@ class Mismatch(Error):
     Arguments:
         expected: what the requirement demands, one phrase.
         actual: what was observed, one phrase, already escaped.
-        stream: the stream whose timeline shows it, None for none.
+        stream: the stream whose timeline shows it, if there is one.
     """
 
     def __init__(self, expected: str, actual: str, stream: RecordedStream | None = None) -> None:
@@ -59,7 +59,7 @@ class Mismatch(Error):
         self.expected = expected
         self.actual = actual
         self.stream = stream
-        # What happens on the stream later, such as the test's own cancel, is not what decided.
+        # Later events, such as the test's own cancel, did not cause the mismatch.
         self.deciding = None if stream is None else stream.timeline.last
 
 
@@ -68,7 +68,7 @@ class Failure(Mismatch):
 
 
 class Deviation(Mismatch):
-    """Raised when a target does what a specification advises against, without harm: a warning."""
+    """Raised when a target does something harmless that a specification advises against: a warning."""
 
 
 class TargetDied(Mismatch):
@@ -76,7 +76,7 @@ class TargetDied(Mismatch):
 
 
 class Inconclusive(Mismatch):
-    """Raised when a requirement could not be observed, because its precondition did not happen."""
+    """Raised when a requirement cannot be observed because its precondition does not hold."""
 
 
 class NotApplicable(Error):
@@ -103,14 +103,14 @@ class NotProcessed(Deviation):
 
 
 class EnhanceYourCalm(Deviation):
-    """Raised when a server throttled the test by ENHANCE_YOUR_CALM, because the test had reset many streams.
+    """Raised when a server throttled the test (ENHANCE_YOUR_CALM) because the test had reset many streams.
 
     RFC 9113, section 10.5: a server may choose what it treats as an attack.
     """
 
 
 class StatusError(StreamError):
-    """Raised when the RPC ended with a status other than OK, after every response before it was read."""
+    """Raised when the RPC ended with a status other than OK; all earlier responses were read first."""
 
     def __init__(self, expected: str, status: Status, stream: RecordedStream) -> None:
         super().__init__(expected, f"the RPC ended with {status}", stream)

@@ -1,4 +1,4 @@
-"""The service under test: its methods, how its requests and responses are encoded, and what a correct answer is."""
+"""The service under test: its methods, the encoding of requests and responses, and the correct responses."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class StreamService:
     plain: Point = field(default=Point("plain", 1))
 
     def path(self, method: str) -> str:
-        """The ``:path`` of a method of the service by its name, or of any RPC by its own path, which has a slash."""
+        """The ``:path`` of a method of the service; a name that begins with a slash is returned unchanged."""
         return method if method.startswith("/") else f"/{self.name}/{method}"
 
     def encode(self, request: Point | None) -> bytes:
-        """Serialize a request; None makes one without ``pt``."""
+        """Serialize a request; None is a request without ``pt``."""
         if request is None:
             return b""
         return StreamRequest(pt=StreamPoint(name=request.name, value=request.value)).SerializeToString()
 
     def decode(self, response: bytes) -> Point | None:
-        """Parse a response; None stands for one without ``pt``.
+        """Parse a response; None is a response without ``pt``.
 
         Raises:
-            DecodeError: the bytes are not such a message.
+            DecodeError: the bytes are not a ``StreamResponse``.
         """
         message = StreamResponse.FromString(response)
         return Point(message.pt.name, message.pt.value) if message.HasField("pt") else None
@@ -58,9 +58,9 @@ class StreamService:
         return [Point(request.name, value) for value in wrapped]
 
     def strip_echo(self, response: Point | None) -> Point | None:
-        """What a Route answered to ``!echo TEXT``, as TEXT and value.
+        """The TEXT and value of a Route's response to ``!echo TEXT``.
 
-        The contract says "the same pt"; a server may read that as the pt as it was sent or as its TEXT.
+        The contract says "the same pt", so a server may return the name with or without ``!echo``.
         """
         return None if response is None else response._replace(name=response.name.removeprefix(_ECHO))
 

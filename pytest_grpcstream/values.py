@@ -13,7 +13,7 @@ from pytest_grpcstream.escape import printable
 class Point(NamedTuple):
     """A ``StreamPoint``: a name and an int32 value.
 
-    It is a tuple, so that a test can write ``assert stream.recv() == ("ping", 0)``.
+    It is a tuple, so a test can write ``assert stream.recv() == ("ping", 0)``.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
 
 class Eof(enum.Enum):
-    """The type of `EOF`: the RPC ended with status OK, and every response was read."""
+    """The type of `EOF`: the RPC ended with OK after all its responses were read."""
 
     EOF = "EOF"
 
@@ -87,11 +87,11 @@ class Status(NamedTuple):
 MetadataValue: TypeAlias = str | bytes
 
 Observe: TypeAlias = Callable[[str], None]
-"""Records what a target did where a specification leaves a choice; the report lists it."""
+"""Records an observation of optional behaviour; the report lists it."""
 
 
 class Metadata(tuple[tuple[str, MetadataValue], ...]):
-    """Metadata in the order of the wire: pairs of a lower-case key and a value, ``bytes`` for ``-bin`` keys."""
+    """Metadata in wire order: pairs of a lower-case key and a value, ``bytes`` for ``-bin`` keys."""
 
     __slots__ = ()
 
@@ -113,7 +113,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of an RPC as a client saw it."""
+    """The end of an RPC as its client saw it."""
 
     status: Status
     initial_metadata: Metadata = field(default_factory=Metadata)

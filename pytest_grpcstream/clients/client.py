@@ -1,4 +1,4 @@
-"""The client interface: RPCs are opened on it, and every one of them is a `Stream`."""
+"""The client interface: it opens RPCs, and each RPC is a `Stream`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pytest_grpcstream.service import STREAM_SERVICE
 from pytest_grpcstream.values import EOF, Metadata, MetadataValue, Point
 
 _KEPT_STREAMS: Final = 50
-"""Streams that a client remembers after their end, for reports."""
+"""Ended streams that a client keeps for reports."""
 
 
 def read_response(stream: Stream, expected: str) -> Point | None:
-    """Read the next response of a stream, where a response is what the test expects.
+    """Read the next response of a stream; fail if there is none.
 
     Arguments:
-        expected: the response in words, such as "response 0 of Route".
+        expected: the response, for the message, such as "response 0 of Route".
 
     Raises:
         Failure: the RPC ended instead, or nothing arrived within the stream's time limit.
@@ -41,10 +41,10 @@ class Client(abc.ABC):
     """A connection to a StreamService on which RPCs are opened.
 
     Attributes:
-        kind: the name of the client beneath: ``library``.
+        kind: the name of the implementation: ``library`` or ``wire``.
         timeout: seconds that one operation on a stream may take.
-        capabilities: what the target can do, or None if it is not known. A client of a requirement's test knows it.
-        streams: those that may still be open, and the last that ended; the newest last.
+        capabilities: those of the target, or None if unknown. They are known in tests of a requirement.
+        streams: the streams that may still be open and the last ones that ended, oldest first.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Client(abc.ABC):
         self.timeout = timeout
         self.capabilities = capabilities
         self.streams: list[Stream] = []
-        self._crowd = 2 * _KEPT_STREAMS
+        self._prune_at = 2 * _KEPT_STREAMS
 
     @abc.abstractmethod
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
@@ -65,7 +65,7 @@ class Client(abc.ABC):
 
     @property
     def greetings(self) -> int:
-        """The responses that a Route of the target sends before any request: 1 if it speaks first, else 0."""
+        """The number of responses that the target's Route sends before any request: 1 if it speaks first, else 0."""
         return int(self.capabilities is not None and self.capabilities.route_speaks_first)
 
     def has(self, feature: str) -> bool:
@@ -80,14 +80,14 @@ class Client(abc.ABC):
         deadline: float | None = None,
         greeting: bool = True,
     ) -> Stream:
-        """Start an RPC: a method of StreamService by its name, or any RPC by its path (``/package.Service/Method``).
+        """Start an RPC, given as a method of StreamService or as a path (``/package.Service/Method``).
 
         Arguments:
             method: ``List``, ``Record``, ``Route`` or a path.
             metadata: pairs of key and value, ``bytes`` for ``-bin`` keys, sent with the request headers.
-            deadline: seconds after which the RPC is over, sent to the server as ``grpc-timeout``.
-            greeting: whether a Route of a target that is known to speak first is opened up to that response, so that
-                the responses that the caller reads answer requests. Without it the greeting is left unread.
+            deadline: seconds from now, sent to the server as ``grpc-timeout``.
+            greeting: whether to read the first response of a Route if the target is known to speak first. All further
+                responses then answer requests. If False, the greeting stays unread.
 
         Raises:
             Failure: the greeting did not arrive.
@@ -103,13 +103,13 @@ class Client(abc.ABC):
             read_response(stream, "response 0 of Route")
 
     def _remember(self, stream: Stream) -> None:
-        """Add a stream, and forget those that ended long ago, so that a client of many calls stays small."""
+        """Add a stream, and drop old ended ones to limit memory."""
         self.streams.append(stream)
-        if len(self.streams) < self._crowd:
+        if len(self.streams) < self._prune_at:
             return
         recent = self.streams[-_KEPT_STREAMS:]
         self.streams = [one for one in self.streams[:-_KEPT_STREAMS] if one.status is None] + recent
-        self._crowd = 2 * len(self.streams)
+        self._prune_at = 2 * len(self.streams)
 
     def list(
         self,
@@ -119,7 +119,7 @@ class Client(abc.ABC):
         metadata: Iterable[tuple[str, MetadataValue]] = (),
         deadline: float | None = None,
     ) -> Stream:
-        """Start a List: its one request is sent and this side half-closed."""
+        """Start a List: send its one request and half-close."""
         stream = self.open("List", metadata=metadata, deadline=deadline)
         stream.send(name, value)
         stream.close_send()
@@ -140,21 +140,21 @@ class Client(abc.ABC):
         return self.open("Route", metadata=metadata, deadline=deadline, greeting=greeting)
 
     def broken_off(self) -> str | None:
-        """How the server broke off a connection of this client, in words, or None.
+        """How the server aborted a connection of this client, or None.
 
         A graceful shutdown (GOAWAY with NO_ERROR) does not count. Only the wire client sees its connections.
         """
         return None
 
     def enhance_your_calm(self) -> str | None:
-        """How the server ended a connection because this client had reset many streams on it, in words, or None.
+        """How the server ended a connection because this client had reset many streams on it, or None.
 
-        RFC 9113, section 10.5, lets a server treat that as an attack, and answer with ENHANCE_YOUR_CALM.
+        RFC 9113, section 10.5, lets a server treat that as an attack and respond with ENHANCE_YOUR_CALM.
         """
         return None
 
     def close(self) -> None:
-        """Cancel every RPC that is still open and close the connection. Calling it twice is fine."""
+        """Cancel all open RPCs and close the connection. A second call does nothing."""
         for stream in self.streams:
             stream.close()
         self._disconnect()
@@ -169,4 +169,4 @@ class Client(abc.ABC):
 
 
 Connect: TypeAlias = Callable[[], Client]
-"""A factory of clients that each have a connection of their own."""
+"""Creates clients, each with its own connection."""

@@ -1,4 +1,4 @@
-"""The library client: streams on grpcio, which is what applications use."""
+"""The library client: streams on grpcio, the library that applications use."""
 
 from __future__ import annotations
 
@@ -17,78 +17,78 @@ from pytest_grpcstream.errors import MANY_RESETS
 from pytest_grpcstream.values import Code, Ended, Metadata, MetadataValue, Received, Status
 
 WAITING: Final = 64
-"""Requests that may wait for flow control before `Stream.send` blocks."""
+"""Requests that may be queued for flow control before `Stream.send` blocks."""
 
 CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
-    # A connection of its own: grpcio otherwise shares one between all channels of the process.
+    # Give each channel its own connection: by default, grpcio shares one between all channels of the process.
     ("grpc.use_local_subchannel_pool", 1),
-    # A proxy of the environment must never sit between the suite and a server on this machine.
+    # Ignore proxies that environment variables name: the suite must reach the target directly.
     ("grpc.enable_http_proxy", 0),
-    # The suite wants the server's own answer, not a second try.
+    # The suite judges the server's first answer, so it does not retry.
     ("grpc.enable_retries", 0),
-    # Limits are the target's business here: sizes are judged, so this side has none (metadata: 1 MiB).
+    # The suite tests the target's size limits, so the client has none (metadata: 1 MiB).
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", 1 << 20),
     ("grpc.absolute_max_metadata_size", 1 << 20),
-    # A server that was started again is found at once.
+    # Reconnect quickly to a restarted server.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
 )
 
-_PEACEFUL_GOAWAY: Final = "GOAWAY received; Error code: 0"
-_CALMING_GOAWAY: Final = "GOAWAY received; Error code: 11"
+_GRACEFUL_GOAWAY: Final = "GOAWAY received; Error code: 0"
+_CALM_GOAWAY: Final = "GOAWAY received; Error code: 11"
 
 
 class _Requests(Iterator[bytes]):
     """The request iterator that grpcio reads: it blocks until a request, the half-close or the end of the RPC."""
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._room = threading.Condition()
+        self._queued: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._space = threading.Condition()
         self._blocked = 0
         self._over = False
 
     def __next__(self) -> bytes:
-        message = self._waiting.get()
+        message = self._queued.get()
         if self._blocked:
-            with self._room:
-                self._room.notify_all()
+            with self._space:
+                self._space.notify_all()
         if message is None or self._over:
             raise StopIteration
         return message
 
     def put(self, message: bytes, timeout: float) -> bool | None:
-        if self._waiting.qsize() >= WAITING and not self._wait_for_room(timeout):
+        if self._queued.qsize() >= WAITING and not self._wait_for_space(timeout):
             return None
         if self._over:
             return False
-        self._waiting.put(message)
+        self._queued.put(message)
         return True
 
-    def _wait_for_room(self, timeout: float) -> bool:
-        with self._room:
+    def _wait_for_space(self, timeout: float) -> bool:
+        with self._space:
             self._blocked += 1
             try:
-                return self._room.wait_for(lambda: self._waiting.qsize() < WAITING or self._over, timeout)
+                return self._space.wait_for(lambda: self._queued.qsize() < WAITING or self._over, timeout)
             finally:
                 self._blocked -= 1
 
     def half_close(self) -> None:
-        self._waiting.put(None)
+        self._queued.put(None)
 
     def stop(self) -> None:
-        """Let go of grpcio's thread and of a blocked sender: nothing is taken any more."""
+        """Release grpcio's thread and a blocked sender; no further request is accepted."""
         self._over = True
-        self._waiting.put(None)
-        with self._room:
-            self._room.notify_all()
+        self._queued.put(None)
+        with self._space:
+            self._space.notify_all()
 
 
 class _Responses:
-    """Reads responses from a grpcio call in a thread of its own, and only as many as were asked for.
+    """Reads responses from a grpcio call in its own thread, and only as many as were requested.
 
-    Reading no further than asked keeps flow control in the test's hands: an unread stream stays unread.
+    It never reads ahead by itself, so the test controls flow control: an unread stream stays unread.
     """
 
     def __init__(self, call: Any) -> None:
@@ -154,8 +154,8 @@ class LibraryStream(Stream):
         super().__init__(path, timeout=timeout)
         self._requests = _Requests()
         self.timeline.add("client", "headers", path + (f" deadline {deadline:g} s" if deadline is not None else ""))
-        # Every method is called as if both sides were streams: on the wire that is the same, and a response too many
-        # or too few reaches the test instead of grpcio's own check.
+        # Call every method as bidirectional streaming: it is the same on the wire, and the test, not grpcio, detects a
+        # missing or an extra response.
         method: Any = channel.stream_stream(path, request_serializer=None, response_deserializer=None)
         self._call = method(self._requests, timeout=deadline, metadata=tuple(metadata))
         self._responses = _Responses(self._call)
@@ -164,12 +164,12 @@ class LibraryStream(Stream):
 
     @property
     def not_processed(self) -> str | None:
-        """How a server that shut down gracefully did not process this RPC, in words, or None.
+        """The reason if a server did not process this RPC because it shut down gracefully, otherwise None.
 
-        grpcio reports only its own text, which it uses for streams above the last one of a GOAWAY with NO_ERROR.
+        grpcio reports it only by the text that it uses for streams above the last one of a GOAWAY with NO_ERROR.
         """
         status = self.status
-        if status is None or self.received or status.code != Code.UNAVAILABLE or _PEACEFUL_GOAWAY not in status.message:
+        if status is None or self.received or status.code != Code.UNAVAILABLE or _GRACEFUL_GOAWAY not in status.message:
             return None
         return str(status)
 
@@ -191,7 +191,7 @@ class LibraryStream(Stream):
         def wait() -> None:
             got.append(Metadata(self._call.initial_metadata() or ()))
 
-        # grpcio waits without a limit; the thread ends with the RPC at the latest.
+        # grpcio has no time limit here; the thread ends with the RPC at the latest.
         waiter = threading.Thread(target=wait, name="grpcstream-headers", daemon=True)
         waiter.start()
         waiter.join(timeout)
@@ -206,14 +206,14 @@ class LibraryStream(Stream):
 
 
 class LibraryClient(Client):
-    """A client on a `grpc.Channel`, which it closes only if it owns it.
+    """A client on a `grpc.Channel`.
 
     Arguments:
-        channel: the channel, with whatever credentials and interceptors it has.
+        channel: the channel; it may have credentials and interceptors.
         timeout: seconds that one operation on a stream may take.
-        metadata: sent with every RPC, before that of the RPC itself; no timeline shows it.
-        owned: whether `close` closes the channel too.
-        capabilities: what the target can do, if it is known.
+        metadata: sent with every RPC, before the RPC's own metadata; timelines do not show it.
+        owned: whether `close` also closes the channel.
+        capabilities: those of the target, if known.
     """
 
     kind = "library"
@@ -235,18 +235,18 @@ class LibraryClient(Client):
 
     def _open(self, path: str, metadata: Metadata, deadline: float | None) -> Stream:
         self._opened += 1
-        everything = Metadata([*self._metadata, *metadata])
-        return LibraryStream(self.channel, path, everything, deadline, timeout=self.timeout)
+        combined = Metadata([*self._metadata, *metadata])
+        return LibraryStream(self.channel, path, combined, deadline, timeout=self.timeout)
 
     def enhance_your_calm(self) -> str | None:
-        """How the server ended a connection because many streams were reset on it, in words, or None.
+        """How the server ended a connection because many streams were reset on it, or None.
 
-        grpcio does not tell which streams it has reset; a client that opened fewer has reset fewer.
+        grpcio does not report its resets, so the number of opened streams is the upper bound.
         """
         if self._opened < MANY_RESETS:
             return None
         ends = (stream.status for stream in self.streams)
-        return next((str(end) for end in ends if end is not None and _CALMING_GOAWAY in end.message), None)
+        return next((str(end) for end in ends if end is not None and _CALM_GOAWAY in end.message), None)
 
     def _disconnect(self) -> None:
         if self._owned:
@@ -260,10 +260,10 @@ def _host(authority: str) -> str:
 def open_channel(
     address: str, credentials: grpc.ChannelCredentials | None = None, authority: str | None = None
 ) -> grpc.Channel:
-    """A channel with a connection of its own to ``host:port`` or ``unix:path``.
+    """Open a channel with its own connection to ``host:port`` or ``unix:path``.
 
     Arguments:
-        credentials: how it is secured, None for plaintext.
+        credentials: TLS credentials, None for plaintext.
         authority: the ``:authority`` of every request, and the name that the server's certificate must have.
     """
     options: list[tuple[str, str | int]] = list(CHANNEL_OPTIONS)

@@ -1,7 +1,7 @@
-"""The stream interface: one language for what happens on a gRPC stream, whichever client is beneath.
+"""The stream interface: the same operations on a gRPC stream for every client.
 
-The words are those of gRPC's Go API: `Stream.send`, `Stream.recv`, `Stream.close_send`, `Stream.close_and_recv`.
-Every operation has a time limit, so nothing hangs, and every event is recorded in `Stream.timeline`.
+The method names are those of gRPC's Go API: `Stream.send`, `Stream.recv`, `Stream.close_send`, `Stream.close_and_recv`.
+Every operation has a time limit, so no test hangs, and every event is recorded in `Stream.timeline`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pytest_grpcstream.timeline import Timeline
 from pytest_grpcstream.values import EOF, Ended, Eof, Metadata, Point, Received, Status, code_name
 
 ENDLESS: Final = 100_000
-"""Responses after which `Stream.collect` calls an RPC endless, unless it is given another number."""
+"""Default number of responses after which `Stream.collect` treats an RPC as endless."""
 _KEPT: Final = 1024
-"""Bytes up to which a timeline keeps a whole message until it is shown."""
+"""Largest message in bytes that a timeline stores and formats only when it is shown."""
 _AHEAD: Final = 64
-"""Responses that are asked for ahead of their reading, where all of them will be read."""
+"""Responses to prefetch if all of them will be read."""
 BULK: Final = 12
-"""The time limit of a whole `Stream.collect`, in time limits of one operation."""
+"""The default time limit of a whole `Stream.collect`, as a multiple of the limit of one operation."""
 
 
-def _about(what: Point | bytes | None, size: int) -> str | Callable[[], str]:
-    """What a timeline says about a message; formatted only when it is shown, unless that would keep a large message."""
+def _describe(what: Point | bytes | None, size: int) -> str | Callable[[], str]:
+    """The timeline's text for a message; large messages are formatted at once, so that they can be freed."""
 
     def text() -> str:
         point: Point | None
@@ -52,9 +52,9 @@ class Stream(abc.ABC):
         method: the path of the RPC, such as ``/proto.StreamService/Route``.
         timeout: seconds that one operation may take.
         timeline: what happened so far.
-        received: how many responses were read.
-        sent: how many requests were handed over.
-        over: when this side read the end of the RPC or gave it up, by `time.monotonic`; None before that.
+        received: number of responses that were read.
+        sent: number of requests that the client accepted for sending.
+        over: when this side read the end of the RPC or abandoned it, by `time.monotonic`; None before that.
     """
 
     def __init__(self, method: str, *, timeout: float) -> None:
@@ -72,30 +72,30 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def _write(self, message: bytes, timeout: float) -> bool | None:
-        """Hand a request over: True when done, False when the RPC has ended, None when ``timeout`` passed first."""
+        """Queue or send a request: True when done, False if the RPC has ended, None if ``timeout`` passed first."""
 
     @abc.abstractmethod
     def _half_close(self) -> None:
-        """Send the half-close after everything that was written."""
+        """Send the half-close after all written requests."""
 
     @abc.abstractmethod
     def _read(self, timeout: float) -> Received | Ended | None:
-        """The next response or the end of the RPC; None when ``timeout`` passed first."""
+        """Return the next response or the end of the RPC; None if ``timeout`` passed first."""
 
     @abc.abstractmethod
     def _await_headers(self, timeout: float) -> Metadata | None:
-        """The initial metadata, once the server's headers or the end arrived; None when ``timeout`` passed first."""
+        """Return the initial metadata when headers or the end have arrived; None if ``timeout`` passed first."""
 
     @abc.abstractmethod
     def _cancel(self) -> None:
-        """Cancel the RPC; nothing happens when it has ended."""
+        """Cancel the RPC; do nothing if it has ended."""
 
     @abc.abstractmethod
     def _release(self) -> None:
-        """Give back every thread and buffer of a stream that is over or cancelled."""
+        """Release the threads and buffers of a stream that has ended or was cancelled."""
 
     def _prefetch(self, count: int) -> None:  # noqa: B027 - optional on purpose
-        """A hint that the next ``count`` responses will be read."""
+        """Prepare for the next ``count`` responses, all of which will be read."""
 
     # Sending ----------------------------------------------------------------------------------------------------
 
@@ -105,8 +105,8 @@ class Stream(abc.ABC):
         Returns False, and sends nothing, when the server has already ended the RPC: `recv` then says how.
 
         Raises:
-            OperationTimeout: the server does not take requests (its flow-control window stayed shut).
-            ValueError: this side was half-closed before.
+            OperationTimeout: the server does not accept requests (its flow-control window stayed exhausted).
+            ValueError: this side is half-closed.
         """
         point = Point(name, value) if isinstance(name, str) else name
         return self._send(STREAM_SERVICE.encode(point), point)
@@ -116,32 +116,32 @@ class Stream(abc.ABC):
         return self._send(message, message)
 
     def send_all(self, points: Iterable[Point]) -> bool:
-        """Send many requests as fast as the server takes them; several of them may share a DATA frame.
+        """Send many requests as fast as the server accepts them; several of them may share a DATA frame.
 
-        Returns False when the server has ended the RPC before it took them all. Otherwise like `send`.
+        Returns False if the server ended the RPC before all were sent. Otherwise like `send`.
         """
         return all(self.send(point) for point in points)
 
     def _send(self, message: bytes, what: Point | bytes | None) -> bool:
         if self._half_closed:
             raise ValueError("send() after close_send(): this side of the stream is half-closed")
-        taken = self._write(message, self.timeout)
-        if taken is None:
-            self.timeline.add("local", "timeout", f"a request was not taken within {self.timeout:g} s")
+        accepted = self._write(message, self.timeout)
+        if accepted is None:
+            self.timeline.add("local", "timeout", f"a request was not accepted within {self.timeout:g} s")
             raise OperationTimeout(
-                f"the server takes a request within {self.timeout:g} s",
+                f"the server accepts a request within {self.timeout:g} s",
                 f"after {self.sent} requests it stopped taking them (flow control)",
                 self,
             )
-        if taken:
+        if accepted:
             self.sent += 1
-            self.timeline.add("client", "message", _about(what, len(message)))
+            self.timeline.add("client", "message", _describe(what, len(message)))
         else:
-            self.timeline.add("local", "not sent", "a request: the RPC has ended")
-        return taken
+            self.timeline.add("local", "not sent", "a request, because the RPC has ended")
+        return accepted
 
     def close_send(self) -> None:
-        """Half-close: tell the server that no more requests come. A second call does nothing."""
+        """Half-close: no more requests follow. A second call does nothing."""
         if not self._half_closed:
             self._half_closed = True
             self._half_close()
@@ -168,7 +168,7 @@ class Stream(abc.ABC):
 
         Raises:
             OperationTimeout: nothing arrived in time; the stream stays usable.
-            StatusError: the RPC ended with another status than OK.
+            StatusError: the RPC ended with a status other than OK.
             MessageError: the bytes of the response are not a ``StreamResponse``.
         """
         message = self.recv_bytes(timeout)
@@ -196,7 +196,7 @@ class Stream(abc.ABC):
             self._finish(got)
         else:
             self.received += 1
-            self.timeline.add("server", "message", _about(got.message, len(got.message)), at=got.at)
+            self.timeline.add("server", "message", _describe(got.message, len(got.message)), at=got.at)
         return got
 
     def _finish(self, ended: Ended) -> None:
@@ -225,11 +225,11 @@ class Stream(abc.ABC):
         return self._headers
 
     def collect(self, limit: int = ENDLESS, timeout: float | None = None) -> list[Point | None]:
-        """Read every response up to the end of the RPC, whatever its status; `status` has it afterwards.
+        """Read every response up to the end of the RPC; `status` then has its status, which need not be OK.
 
         Arguments:
             limit: the number of responses after which the RPC counts as endless.
-            timeout: seconds that the whole may take; each single response has the stream's own time limit.
+            timeout: seconds for the whole; each single response has the stream's own time limit.
 
         Raises:
             OperationTimeout: a response did not come in time, or the end did not.
@@ -259,8 +259,8 @@ class Stream(abc.ABC):
 
         Raises:
             OperationTimeout: a response did not come in time.
-            StatusError: the RPC ended before with a status other than OK.
-            CardinalityError: the RPC ended before with OK.
+            StatusError: the RPC ended too early with a status other than OK.
+            CardinalityError: the RPC ended too early with OK.
             MessageError: a response is not a ``StreamResponse``.
         """
         points: list[Point | None] = []
@@ -273,7 +273,7 @@ class Stream(abc.ABC):
         return points
 
     def end(self, timeout: float | None = None) -> Status:
-        """Read to the end of the RPC and return its status; responses on the way are counted, not looked at.
+        """Read to the end of the RPC and return its status; the responses are counted but not decoded.
 
         Raises:
             OperationTimeout: a response did not come in time, or the end did not.
@@ -286,7 +286,7 @@ class Stream(abc.ABC):
 
         Raises:
             CardinalityError: the RPC ended with OK and no response, or with more than one.
-            StatusError: the RPC ended with another status than OK.
+            StatusError: the RPC ended with a status other than OK.
             OperationTimeout: the response or the end did not come in time.
         """
         self.close_send()
@@ -305,7 +305,7 @@ class Stream(abc.ABC):
     # The end ----------------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Cancel the RPC: the server learns to stop, and responses that were not read are lost."""
+        """Cancel the RPC; unread responses are lost."""
         if self._ended is None:
             self.timeline.add("client", "cancel")
             self._note_end()
@@ -313,27 +313,27 @@ class Stream(abc.ABC):
 
     @property
     def status(self) -> Status | None:
-        """How the RPC ended, or None while its end was not read."""
+        """How the RPC ended, or None until its end is read."""
         return None if self._ended is None else self._ended.status
 
     @property
     def not_processed(self) -> str | None:
-        """How a server that shut down gracefully did not process this RPC, in words, or None.
+        """The reason if a server did not process this RPC because it shut down gracefully, otherwise None.
 
-        An application's client sends such an RPC again on another connection, which would show less here.
+        Ordinary clients retry such an RPC on another connection, which would hide it from the test.
         """
         return None
 
     @property
     def initial_metadata(self) -> Metadata:
-        """The initial metadata: known after `headers` or the end; waits for the headers like `headers`."""
+        """The initial metadata; waits for it like `headers` unless the RPC has ended."""
         if self._ended is not None:
             return self._ended.initial_metadata
         return self.headers()
 
     @property
     def trailing_metadata(self) -> Metadata | None:
-        """The trailing metadata, or None while the end of the RPC was not read."""
+        """The trailing metadata, or None until the end of the RPC is read."""
         return None if self._ended is None else self._ended.trailing_metadata
 
     def __enter__(self) -> Self:
@@ -345,7 +345,7 @@ class Stream(abc.ABC):
         self.close()
 
     def close(self) -> None:
-        """Cancel the RPC unless it has ended, and give back what it holds. Calling it twice is fine."""
+        """Cancel the RPC unless it has ended, and release its resources. A second call does nothing."""
         if self._ended is None:
             self._note_end()
             self._cancel()

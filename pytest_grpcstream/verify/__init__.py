@@ -1,12 +1,11 @@
 """What tests call to judge a target; `pytest_grpcstream.verify.wire` judges what is on the wire.
 
-A verdict is named so that it reads as a sentence behind ``verify.``: by the thing that must be right (`status`,
-`answer`, `eof`, `metadata`, `silence`), or by what the server does (`serves`). What acts is a verb (`pause`,
-`query_cancelled`, `await_cancellation`). `precondition` marks a requirement as inconclusive where the stimulus did not
-come about.
+A verdict is named after what it checks (`status`, `answer`, `eof`, `metadata`, `silence`) or after what the server must
+do (`serves`). A function that acts is a verb (`pause`, `query_cancelled`, `await_cancellation`). `precondition` marks a
+requirement as inconclusive unless its precondition holds.
 
-Verdicts read the stream that they are given. They raise `Failure` when the target is wrong and `Deviation` when a
-specification advises against what it did; operations on the stream raise their own `StreamError`.
+Verdicts read from the stream that they check. They raise `Failure` if the target violates the requirement, and
+`Deviation` if a specification advises against its behaviour. Operations on the stream raise their own `StreamError`.
 """
 
 from __future__ import annotations

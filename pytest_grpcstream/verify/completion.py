@@ -1,4 +1,4 @@
-"""Calls that must lose nothing at their end, whichever window holds their responses up and however large those are."""
+"""Calls that must not lose a response at their end, for any window and any message size."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from pytest_grpcstream.errors import Deviation, Failure, OperationTimeout, Strea
 from pytest_grpcstream.values import Code, Point, Status
 
 Window: TypeAlias = Callable[[WireStream], None]
-"""Opens the windows of a stream in its own way."""
+"""Opens the flow-control windows of a stream, each in a different way."""
 
 SIZES: Final = {"empty": 0, "small": 10, "over one frame": 20_000, "over one window": 80_000, "1 MiB": 1 << 20}
 """Sizes of messages, in bytes."""
 _LARGE: Final = 80_000
-"""The size, in bytes, from which a target may refuse a message for it."""
+"""The size in bytes from which a target may refuse a message as too large."""
 _WIDE: Final = 1 << 23
+"""Bytes by which a window is opened: more than all responses of a call."""
 _HEADERS_TIMEOUT: Final = 0.1
-"""Seconds to wait for headers, which no window holds back. A server that sends them with a message sends none yet."""
+"""Seconds to wait for headers, which need no window. Some servers send them only with the first message."""
 
 
 def wide_open(stream: WireStream) -> None:
-    """Return the windows as messages are read."""
+    """Do nothing: the client opens the windows as it reads messages."""
 
 
 def shut_until_the_end(stream: WireStream) -> None:
-    """Let nothing through until the server has had time to end the call; then everything at once."""
+    """Keep the windows shut until the server has had time to end the call, then open them wide."""
     with contextlib.suppress(OperationTimeout):
         stream.headers(timeout=_HEADERS_TIMEOUT)
     verify.pause(_HEADERS_TIMEOUT / 5)
@@ -37,7 +38,7 @@ def shut_until_the_end(stream: WireStream) -> None:
 
 
 def shut_in_the_middle_of_a_message(stream: WireStream) -> None:
-    """Let a few bytes through, then a few more, then the rest."""
+    """Open the stream's window by a few bytes three times, then wide."""
     stream.connection.open_window(_WIDE)
     for count in (3, 4, 9):
         stream.open_window(count)
@@ -49,18 +50,18 @@ WINDOWS: Final[tuple[Window, ...]] = (wide_open, shut_until_the_end, shut_in_the
 
 
 def with_window(client: WireClient, window: Window) -> WireClient:
-    """A new client of the same target, whose streams begin with the window that this way of opening needs."""
+    """Connect a new client to the same target, with the initial window that ``window`` needs."""
     if window is wide_open:
         return client.fresh()
     return client.fresh(settings={SettingCode.INITIAL_WINDOW_SIZE: 0}, hold_windows=True)
 
 
 def describe_losses(stream: WireStream, expected: Sequence[Point], status: Status, skip: int = 0) -> Iterator[str]:
-    """Read a call to its end, and describe what is missing or wrong in its responses and its status.
+    """Read a call to its end, and describe missing or wrong responses and a wrong status.
 
     Arguments:
-        status: the server's status. An error must have its message; OK may come with any.
-        skip: responses at the beginning that do not count.
+        status: the expected status of the server. An error must have this message; OK may have any.
+        skip: number of responses at the beginning to ignore.
     """
     try:
         verify.same(stream, stream.collect()[skip:], expected, "responses")
@@ -69,13 +70,13 @@ def describe_losses(stream: WireStream, expected: Sequence[Point], status: Statu
         return
     got = None if stream.ended is None else stream.ended.server_status
     if got is None or got.code != status.code or (not status.ok and got != status):
-        yield f"the status {status} of the server, but {stream.ended}"
+        yield f"the status {status} from the server, but {stream.ended}"
 
 
 class SizeLimits:
-    """Messages that a target refuses for their size, which is not a loss.
+    """Collects messages that a target refuses as too large; they do not count as lost.
 
-    SIZE-5 advises against a limit below 1 MiB, so a refusal is a warning here too, and the smaller sizes still count.
+    SIZE-5 advises against a limit below 1 MiB, so a refusal is a warning here too. Smaller messages must still arrive.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,7 @@ class SizeLimits:
         return refused
 
     def warn(self) -> None:
-        """Warn of the refused messages, if there are any.
+        """Warn if the target refused messages.
 
         Raises:
             Deviation: the target refused a message.

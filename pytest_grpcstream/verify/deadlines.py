@@ -1,4 +1,4 @@
-"""The verdict that a server keeps a deadline by itself."""
+"""The verdict that a server enforces a deadline by itself."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pytest_grpcstream.errors import Deviation
 from pytest_grpcstream.values import Code
 
 _EARLY: Final = 0.02
-"""Seconds by which a server's timer may run before the client's."""
+"""Seconds by which a server's timer may fire before the client's."""
 
 
 def ends_at_deadline(stream: WireStream, least: float) -> None:
-    """The server ends the RPC by itself: with DEADLINE_EXCEEDED or RST_STREAM(CANCEL), and not before the deadline.
+    """The server ends the RPC with DEADLINE_EXCEEDED or RST_STREAM(CANCEL), not before the deadline.
 
     Arguments:
         least: the deadline, in seconds after the start of the RPC.
 
     Raises:
-        Failure: the RPC ended in another way or too early.
+        Failure: the RPC ended too early or with another status.
         Deviation: it ended with CANCELLED.
     """
     ended = stream.await_end()
@@ -32,7 +32,7 @@ def ends_at_deadline(stream: WireStream, least: float) -> None:
     verify.fail_unless(good, "DEADLINE_EXCEEDED or RST_STREAM(CANCEL) at the deadline", str(ended), stream)
     verify.fail_unless(
         elapsed >= least - _EARLY,
-        f"the end not before {least * 1000:.0f} ms",
-        f"the end after {elapsed * 1000:.0f} ms",
+        f"the RPC ends after {least * 1000:.0f} ms or later",
+        f"it ended after {elapsed * 1000:.0f} ms",
         stream,
     )

@@ -1,4 +1,4 @@
-"""The baseline exchanges, and the verdict that a server goes on serving them."""
+"""The baseline exchanges, and the verdict that a server still serves them."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pytest_grpcstream.verify.streams import answer, fail_unless, list_answer, o
 
 
 def baseline_list(client: Client) -> None:
-    """A List of a plain name answers as the contract says."""
+    """A List with a plain name has the responses that the contract defines."""
     with client.list("plain", 1) as stream:
         list_answer(stream, Point("plain", 1))
 
 
 def baseline_record(client: Client) -> None:
-    """A Record of one request is answered once."""
+    """A Record with one request has exactly one response."""
     with client.record() as stream:
         stream.send("plain", 1)
         only_answer(stream)
 
 
 def baseline_route(client: Client) -> None:
-    """A Route of two requests and the half-close has two responses, three if it speaks first, and ends with OK."""
+    """A Route with two requests and a half-close has two responses, three if it speaks first, and ends with OK."""
     with client.route(greeting=False) as stream:
         stream.send("plain", 1)
         stream.send("plain", 2)
         stream.close_send()
         count = len(stream.collect())
         ok(stream)
-        fail_unless(count in (2, 3), "2 responses, or 3 of a server that speaks first", str(count), stream)
+        fail_unless(count in (2, 3), "2 responses, or 3 if the server speaks first", f"{count} responses", stream)
 
 
 def baseline_duplex(client: Client) -> None:
-    """A Route answers before the half-close."""
+    """A Route responds before the half-close."""
     with client.route(greeting=False) as stream:
         for number in range(2):
             stream.send("plain", number)
@@ -55,12 +55,12 @@ EXCHANGES: Final[dict[str, Callable[[Client], None]]] = {
 
 
 def serves(client: Client, what: str) -> None:
-    """The server goes on serving: each baseline exchange that worked at first works now.
+    """The server goes on serving: each baseline exchange that worked at the beginning of the run still works.
 
-    Where the client does not know what its target can do, all of them must work.
+    If the client does not know its target's capabilities, all of them must work.
 
     Arguments:
-        what: what happened before, for the message: "after a request without pt".
+        what: the stimulus, for the message, such as "after a request without pt".
     """
     wanted = f"{what}, the server goes on serving new calls"
     working = frozenset(EXCHANGES) if client.capabilities is None else client.capabilities.working_exchanges
@@ -75,11 +75,11 @@ def serves(client: Client, what: str) -> None:
 
 
 def unharmed(client: Client, what: str) -> None:
-    """The server goes on serving, and on the same connection as far as the client can see.
+    """The server goes on serving on the same connection, as far as the client can see.
 
     Arguments:
-        what: what happened before, for the message.
+        what: the stimulus, for the message.
     """
     serves(client, what)
     broken = client.broken_off()
-    fail_unless(broken is None, f"{what}, the connection goes on", broken or "", client.streams[-1])
+    fail_unless(broken is None, f"{what}, the connection stays open", broken or "", client.streams[-1])

@@ -1,4 +1,4 @@
-"""What a handler learns, asked of the server itself, and the pauses that give it time."""
+"""Asks the server whether a handler saw its client cancel, and pauses to give handlers time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pytest_grpcstream.verify.streams import answer, fail_unless, ok, same
 _PAUSES: Final = (1, 4, 12)
 """The pauses of `retry_with_longer_pauses`, as multiples of the first."""
 _POLL: Final = 0.02
-"""Seconds between two calls that ask whether something has happened."""
+"""Seconds between two queries of `!cancelled`."""
 
 
 def pause(seconds: float) -> None:
-    """Wait, so that the server has the time to do something."""
+    """Wait, to give the server time to act."""
     time.sleep(seconds)
 
 
 def retry_with_longer_pauses(attempt: Callable[[float], None], quiet: float) -> None:
-    """Retry with longer pauses an attempt that a slow server would fail.
+    """Retry an attempt with longer pauses, because a slow server may fail the first ones.
 
     A client cannot see when a Record has read a request, so it can only wait before it goes on.
 
     Arguments:
-        attempt: takes the seconds to wait.
+        attempt: a function that takes the seconds to wait.
         quiet: seconds of the first pause.
     """
     for factor in _PAUSES:
@@ -44,7 +44,7 @@ def retry_with_longer_pauses(attempt: Callable[[float], None], quiet: float) -> 
 
 
 def new_token() -> str:
-    """A token for `!watch` that marks no other RPC."""
+    """A unique token for `!watch`."""
     return uuid.uuid4().hex
 
 
@@ -54,7 +54,7 @@ def endless_sleep(client: Client) -> str:
 
 
 def watch(stream: Stream) -> str:
-    """Mark an open Route with `!watch`, and return the token once its handler has read the mark."""
+    """Mark an open Route with `!watch`, and return the token after its handler has read the directive."""
     token = new_token()
     stream.send(f"!watch {token}")
     answer(stream)
@@ -62,23 +62,23 @@ def watch(stream: Stream) -> str:
 
 
 def query_cancelled(client: Client, token: str) -> bool:
-    """Ask the server whether the handler of the RPC with this token saw its client go away (`!cancelled`)."""
+    """Ask the server (`!cancelled`) whether the handler of the RPC with this token saw its client cancel or vanish."""
     name = f"!cancelled {token}"
     with client.list(name) as stream:
         points = stream.collect()
         ok(stream)
-        same(stream, [one and one._replace(value=0) for one in points], [Point(name, 0)], "the answer to !cancelled")
+        same(stream, [one and one._replace(value=0) for one in points], [Point(name, 0)], "the response to !cancelled")
         value = points[0].value if points[0] is not None else -1
-        fail_unless(value in (0, 1), "the value 0 or 1", str(value), stream)
+        fail_unless(value in (0, 1), "the value 0 or 1 in the response to !cancelled", str(value), stream)
         return value == 1
 
 
 def await_cancellation(client: Client, token: str, stream: Stream, what: str) -> None:
-    """The handler of the RPC with this token sees within the time limit that its client went away.
+    """The handler of the RPC with this token sees the end of its client's call within the time limit.
 
     Arguments:
         stream: that RPC, for the report.
-        what: what its client did: "the client's cancel".
+        what: what the client did, for the message, such as "the client's cancel".
     """
     due = time.monotonic() + client.timeout
     while not query_cancelled(client, token):

@@ -13,7 +13,7 @@ def varint_field(number: int, value: int, *, size: int = 1) -> bytes:
     Arguments:
         number: the field number.
         value: a value from 0 to 127.
-        size: bytes of the encoded value. More than one make it longer than necessary, which protobuf allows.
+        size: length of the encoded value in bytes. More than 1 is an overlong encoding, which protobuf allows.
     """
     digits = [value, *bytes(size - 1)]
     return _key(number, 0) + bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
@@ -40,7 +40,7 @@ def _key(number: int, wire_type: int) -> bytes:
 
 
 def gzip_message(message: bytes, *, checksum: bytes | None = None, length: int | None = None) -> bytes:
-    """A message compressed with gzip, behind a prefix with the compressed flag.
+    """A message compressed with gzip, after a prefix with the compressed flag.
 
     Arguments:
         checksum: bytes instead of the last 8 bytes, CRC-32 and size (RFC 1952, section 2.3).

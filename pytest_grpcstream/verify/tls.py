@@ -1,4 +1,4 @@
-"""TLS handshakes that the clients do not make: in old versions, and without a certificate."""
+"""TLS handshakes that ordinary clients do not make: with old versions and without a certificate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_grpcstream.wire.dialing import ALPN, dial, server_name
 def shake_hands(client: WireClient, newest: ssl.TLSVersion) -> str | None:
     """Offer the server only this version of TLS and older ones.
 
-    The client keeps its certificates, so that the version alone decides. It offers nothing newer from then on.
+    The client presents its certificates, so only the version decides. It does not offer newer versions afterwards.
 
     Returns:
         The version of the completed handshake, or None if the server refused it.

@@ -1,4 +1,4 @@
-"""Responses of every kind, each with all the rules that the wire client saw broken in it."""
+"""Calls of every kind, and the verdict that their responses do not violate rules of the wire."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WITH: Final[Mapping[str, Iterable[tuple[str, Point]]]] = {
 
 
 def make_calls(client: WireClient) -> list[WireStream]:
-    """Make a call of every kind that the target supports, one after the other, up to the first that does not end."""
+    """Make calls of every kind that the target supports, in sequence, and stop at the first that does not end."""
     calls = [*_PLAIN, *(call for feature, more in _WITH.items() if client.has(feature) for call in more)]
     streams = []
     for method, request in calls:
@@ -45,15 +45,18 @@ def make_calls(client: WireClient) -> list[WireStream]:
 def get_responses(client: WireClient) -> list[WireStream]:
     """Make a call of every kind, and return those that ended, with whatever status.
 
-    Whether they end is for EOF-7 to judge; where none does, every other requirement is inconclusive.
+    EOF-7 judges whether they end. If none does, the other requirements are inconclusive.
     """
     ended = [stream for stream in make_calls(client) if stream.ended is not None]
-    verify.precondition(bool(ended), "a plain List that ends", "it has no end")
+    verify.precondition(bool(ended), "a plain List that ends", "it did not end")
     return ended
 
 
 def no_violations(client: WireClient, streams: Iterable[WireStream], *rules: Rule) -> None:
-    """The server broke none of these rules on any connection of the client; a stream that shows it is reported."""
+    """The server violated none of these rules on any connection of the client.
+
+    A `Failure` has the first stream with a violation.
+    """
     found = [one for connection in client.connections for one in connection.violations.of(*rules)]
-    guilty = next((stream for stream in streams if stream.violations.of(*rules)), None)
-    verify.no_findings(map(str, found), f"no {rules[0].words}", guilty)
+    violating = next((stream for stream in streams if stream.violations.of(*rules)), None)
+    verify.no_findings(map(str, found), f"no {rules[0].words}", violating)

@@ -1,11 +1,11 @@
-"""Verdicts about unusual requests and frames: what may become of them is a list of outcomes by name.
+"""Verdicts about unusual requests and frames, and the outcomes that such requests may have.
 
-Functions are verbs: what sends or opens something (`send_record`), what waits or describes (`await_outcome`,
-`describe`), and verdicts, which begin with ``expect`` (`expect_refusal`).
+Some functions send or open something (`send_record`), some wait or describe (`await_outcome`, `describe`), and verdicts
+begin with ``expect`` (`expect_refusal`).
 
-RFC 9113, section 5.4.1, lets a server treat any stream error as a connection error, so that is among the outcomes
-wherever a refusal is. A missing refusal is a `Deviation`, because it does not hurt users; no answer at all, and an
-incomplete response, are a `Failure`.
+RFC 9113, section 5.4.1, lets a server treat any stream error as a connection error, so a connection error counts as a
+refusal. A missing refusal is a `Deviation`, because it does not hurt users. A missing answer or an incomplete response
+is a `Failure`.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from pytest_grpcstream.wire.dialing import dial, server_name
 _T = TypeVar("_T")
 
 _AT_ONCE: Final = 8
-"""Variants of one stimulus that run at the same time: enough to wait for slow answers together."""
+"""Variants of one stimulus that run concurrently, so that slow answers do not add up."""
 _USUAL_SHAPE: Final = Shape()
 
 
 class Outcome(enum.StrEnum):
-    """What became of a request."""
+    """How the server handled a request."""
 
     SERVED = "OK"
     STATUS = "a gRPC error"
     HTTP = "an HTTP error"
     RESET = "RST_STREAM"
     CONNECTION = "a connection error"
-    BROKEN = "a response that is not whole"
+    BROKEN = "an incomplete response"
     NOTHING = "no answer"
 
 
 REFUSALS: Final = frozenset({Outcome.STATUS, Outcome.HTTP, Outcome.RESET, Outcome.CONNECTION})
-"""The ways to refuse a request. A malformed one may be answered by an HTTP error too (RFC 9113, section 8.1.1)."""
+"""The ways to refuse a request. A malformed one may also get an HTTP error (RFC 9113, section 8.1.1)."""
 
 _OF_ORIGIN: Final = {
     Origin.TRAILERS: Outcome.STATUS,
@@ -74,12 +74,12 @@ def find_error_goaway(connection: Connection) -> Goaway | None:
 
 
 def has_connection_error(connection: Connection) -> bool:
-    """Whether the server has treated something as a connection error: some close, some send GOAWAY, some do both."""
+    """Whether the server reported a connection error, by closing the connection, by GOAWAY or by both."""
     return connection.closed is not None or find_error_goaway(connection) is not None
 
 
 def await_outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
-    """Wait until it is clear what became of a request, for the stream's time limit at most.
+    """Wait for the outcome of a request, for the stream's time limit at most.
 
     Arguments:
         timeout: seconds to wait instead.
@@ -98,7 +98,7 @@ def await_outcome(stream: WireStream, timeout: float | None = None) -> Outcome:
 
 
 def describe(stream: WireStream) -> str:
-    """What became of a request, in words."""
+    """Describe the outcome of a request."""
     ended = stream.ended
     if ended is None:
         return (
@@ -112,7 +112,7 @@ def describe(stream: WireStream) -> str:
 
 
 def describe_connection(connection: Connection) -> str:
-    """How a connection ended or will end, in words."""
+    """Describe how a connection ended or is about to end."""
     goaway = find_error_goaway(connection)
     parts = [str(goaway)] if goaway is not None else []
     if connection.closed is not None:
@@ -131,16 +131,16 @@ def send_record(
     shape: Shape = _USUAL_SHAPE,
     stream_id: int | None = None,
 ) -> WireStream:
-    """A Record of one request with its half-close; when the server ends it before, the rest is not sent.
+    """Send a Record with one request and a half-close; stop if the server ends the RPC first.
 
     Arguments:
-        headers: the request headers instead of the usual ones.
-        data: the message instead of a plain one, with its prefix.
-        shape: how the header block goes on the wire.
-        stream_id: an identifier instead of the next odd one.
+        headers: the request headers; defaults to the usual ones.
+        data: the message with its prefix; defaults to a plain request.
+        shape: how the header block is encoded and split into frames.
+        stream_id: the stream identifier; defaults to the next odd one.
 
     Raises:
-        OperationTimeout: the server's window stayed shut.
+        OperationTimeout: the server's flow-control window stayed exhausted.
     """
     stream = client.open("Record", headers=headers, shape=shape, stream_id=stream_id)
     stream.write(framed(STREAM_SERVICE.plain) if data is None else data, end_stream=True)
@@ -148,10 +148,10 @@ def send_record(
 
 
 def encode_request_of(size: int) -> bytes:
-    """A request of exactly so many bytes, without the prefix of the wire.
+    """Encode a request of exactly ``size`` bytes, not counting the length prefix.
 
     Raises:
-        ValueError: no request has that size, because the lengths in it take more bytes the longer they are.
+        ValueError: no request has that size, because larger requests need longer length fields.
     """
     for value in (1, 1 << 7):
         extra = len(STREAM_SERVICE.encode(Point("s" * size, value))) - size
@@ -162,15 +162,15 @@ def encode_request_of(size: int) -> bytes:
 
 
 def encode_literally(headers: Headers) -> bytes:
-    """A header block of literal fields only (RFC 7541, section 6.2.2), for `Shape.block`.
+    """Encode a header block of literal fields only (RFC 7541, section 6.2.2), for `Shape.block`.
 
-    Nothing is compressed and no table changes, so that any length of a field goes quickly.
+    It is not compressed and does not change the dynamic table, so even very long fields are encoded quickly.
     """
     return b"".join(b"\x00" + _literal(name) + _literal(value) for name, value in headers)
 
 
 def _literal(text: bytes) -> bytes:
-    """A string as RFC 7541, sections 5.1 and 5.2, writes it without Huffman coding."""
+    """Encode a string without Huffman coding (RFC 7541, sections 5.1 and 5.2)."""
     length, rest = len(text), b""
     if length >= 127:
         length, more = 127, length - 127
@@ -183,7 +183,7 @@ def _literal(text: bytes) -> bytes:
 
 @contextlib.contextmanager
 def open_bare_connection(client: WireClient, said: bytes = b"") -> Iterator[None]:
-    """A connection to the server of a client on which nothing is said but these bytes, not even the preface."""
+    """Open a connection to the client's server and send only these bytes, not even the connection preface."""
     transport = dial(client.address, client.timeout, client.context, server_name(client.authority))
     try:
         transport.send(said)
@@ -196,14 +196,14 @@ def open_bare_connection(client: WireClient, said: bytes = b"") -> Iterator[None
 
 
 def expect_answer(stream: WireStream, expected: str) -> Outcome:
-    """The call does not hang: the server ends it by a whole response, a reset or a connection error."""
+    """The call does not hang: the server ends it with a complete response, a reset or a connection error."""
     got = await_outcome(stream)
     verify.fail_unless(got not in (Outcome.NOTHING, Outcome.BROKEN), expected, describe(stream), stream)
     return got
 
 
-def expect_served(stream: WireStream, expected: str = "one response and OK, as usual") -> None:
-    """A Record is answered once and ends with OK."""
+def expect_served(stream: WireStream, expected: str = "one response, then OK") -> None:
+    """A Record has exactly one response and ends with OK."""
     got = await_outcome(stream)
     verify.fail_unless(got is Outcome.SERVED, expected, describe(stream), stream)
     count = stream.response.messages
@@ -214,8 +214,8 @@ def expect_refusal(stream: WireStream, expected: str, by: Collection[Outcome] = 
     """The server refuses a request by one of these outcomes.
 
     Raises:
-        Failure: it gave no answer, or a response that is not whole.
-        Deviation: it served the request, or refused it in another way.
+        Failure: it did not answer, or its response was incomplete.
+        Deviation: it served the request, or refused it with another outcome.
     """
     got = expect_answer(stream, expected)
     if got not in by:
@@ -226,16 +226,17 @@ def expect_refusal(stream: WireStream, expected: str, by: Collection[Outcome] = 
 def expect_connection_error(
     connection: Connection, expected: str, quiet: float, stream: WireStream | None = None
 ) -> None:
-    """The server treats what was sent last as a connection error, or resets the stream where one was given.
+    """The server treats the last frames as a connection error, or resets the stream if one is given.
 
-    A PING after it shows when the server has read it, so that the test need not wait for a server that ignores it.
+    The acknowledgement of a PING shows that the server has read them, so the test does not wait for the full time limit
+    if the server ignores them.
 
     Arguments:
-        quiet: the time of silence; the error may still come within a quarter of it after the answer to the PING.
-        stream: the stream whose reset is as good.
+        quiet: seconds of silence. The error may arrive up to a quarter of them after the acknowledgement.
+        stream: a stream whose reset the verdict accepts instead.
 
     Raises:
-        Deviation: it went on as if nothing had happened, or did nothing at all any more.
+        Deviation: the server ignored the frames, or stopped responding.
     """
 
     def reacted() -> bool:
@@ -245,17 +246,17 @@ def expect_connection_error(
     connection.wait(lambda: reacted() or connection.answered(payload))
     if not reacted() and not connection.wait(reacted, quiet / 4):
         went_on = connection.answered(payload)
-        actual = "the connection goes on" if went_on else "neither an error nor the answer to a PING"
+        actual = "the connection goes on" if went_on else "neither an error nor the acknowledgement of a PING"
         raise Deviation(expected, actual, stream)
 
 
 def describe_disturbance(connection: Connection) -> str | None:
-    """How the connection ended over what was sent last, in words; None when a PING behind it is answered."""
+    """Describe how the last frames ended the connection; None if the server acknowledges a PING sent after them."""
     payload = connection.send_ping()
     connection.wait(lambda: has_connection_error(connection) or connection.answered(payload))
     if has_connection_error(connection):
         return describe_connection(connection)
-    return None if connection.answered(payload) else "a PING is not answered any more"
+    return None if connection.answered(payload) else "the server no longer acknowledges a PING"
 
 
 def each(
@@ -263,35 +264,42 @@ def each(
     variants: Mapping[str, _T],
     check: Callable[[WireClient, _T], object],
 ) -> None:
-    """Check each variant of a stimulus on a connection of its own, then that the server goes on serving.
+    """Check each variant of a stimulus on its own connection, then that the server goes on serving.
 
-    Everything wrong is reported at once: the mismatch is the most serious one, in the words of all of them.
+    All mismatches are raised as one: it has the type and stream of the most severe one and the texts of all.
 
     Arguments:
-        check: raises a verdict about one variant.
+        check: raises a `Mismatch` if the target fails one variant.
     """
     with ThreadPoolExecutor(min(_AT_ONCE, len(variants))) as pool:
-        jobs = {name: pool.submit(_on_its_own, client, check, variant) for name, variant in variants.items()}
+        jobs = {
+            name: pool.submit(_check_on_new_connection, client, check, variant) for name, variant in variants.items()
+        }
         found = {name: job.result() for name, job in jobs.items()}
     wrong = {name: verdict for name, verdict in found.items() if verdict is not None}
     with client.fresh() as new:
-        verify.serves(new, f"after {' and '.join(variants) if len(variants) < 4 else 'all of this'}")
+        verify.serves(
+            new,
+            f"after {' and '.join(variants) if len(variants) < 4 else f'all {len(variants)} variants of the input'}",
+        )
     if wrong:
-        raise _merged(wrong)
+        raise _merge(wrong)
 
 
-def _on_its_own(client: WireClient, check: Callable[[WireClient, _T], object], variant: _T) -> Mismatch | None:
+def _check_on_new_connection(
+    client: WireClient, check: Callable[[WireClient, _T], object], variant: _T
+) -> Mismatch | None:
     with client.fresh() as own:
         try:
             check(own, variant)
         except Mismatch as verdict:
             return verdict
         except TargetError as error:
-            return Failure("a new connection", str(error))
+            return Failure("the server accepts a new connection", str(error))
     return None
 
 
-def _merged(wrong: Mapping[str, Mismatch]) -> Mismatch:
+def _merge(wrong: Mapping[str, Mismatch]) -> Mismatch:
     def severity(verdict: Mismatch) -> int:
         return 0 if isinstance(verdict, Deviation) else 1 if isinstance(verdict, Inconclusive) else 2
 
