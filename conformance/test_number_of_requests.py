@@ -46,5 +46,5 @@ def test_a_list_with_two_requests_is_an_error(grpcstream_wire: WireClient, cut: 
                 STREAM_SERVICE.list_responses(Point("first", 1), len(points)),
                 "responses to the first request",
             )
-            raise Deviation("an error", "OK; the server ignored the second request", stream)
+            raise Deviation("an error", "OK, and the server ignored the second request", stream)
         expect_cardinality_error(stream)
