@@ -54,7 +54,7 @@ class NoticesDisconnect(Mutant):
 
         def requests_ended(self) -> None:
             """The request iterator has ended; a cancel would be reported in a moment."""
-            self.over.wait(0.02)
+            self.over.wait(0.05)
 
     def begin(self, context: grpc.ServicerContext, method: str) -> Call:
         """Begin an RPC, as every method does first."""

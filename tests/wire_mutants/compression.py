@@ -14,6 +14,7 @@ from wire_servers.envelopes import (
     INTERNAL,
     RECEIVE_LIMIT,
     RESOURCE_EXHAUSTED,
+    TRUNCATED_GZIP,
     UNIMPLEMENTED,
     Envelopes,
     StatusFault,
@@ -296,7 +297,7 @@ class _WaitsForTheRest(_Inflates):
         try:
             return inflated(body)
         except StatusFault as fault:
-            if "cut off" in fault.message:
+            if fault.message == TRUNCATED_GZIP:
                 threading.Event().wait()
             raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wire_mutants.base import Mutant
-from wire_servers.connection import Connection
+from wire_servers.connection import NOT_HTTP2, Connection
 from wire_servers.frames import (
     LARGEST_FRAME_SIZE,
     ConnectionFault,
@@ -22,7 +22,7 @@ class WaitsForThePreface(Mutant, Connection):
 
     def fail(self, fault: ConnectionFault) -> None:
         """Fail, except for a wrong preface."""
-        if "no HTTP/2" not in fault.reason:
+        if fault.reason != NOT_HTTP2:
             super().fail(fault)
 
 

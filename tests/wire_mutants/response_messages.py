@@ -16,12 +16,15 @@ _LARGE = 900
 """Bytes from which a message counts as large; most messages are smaller, so the server remains usable."""
 _MOST = 4 * 1024 * 1024
 """Maximum size of a usual message in bytes."""
+LARGE_ECHOES = frozenset({"HALF-4"})
+"""The requirement whose test asks for large echoes, which these mutants damage."""
 
 
 class PrefixTooLong(Mutant, Call):
     """The prefix of a large message announces one byte too many."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message with a wrong prefix, if it is large."""
@@ -33,6 +36,7 @@ class PrefixTooShort(Mutant, Call):
     """The prefix of a large message announces one byte too few."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message with a wrong prefix, if it is large."""
@@ -44,6 +48,7 @@ class LittleEndianPrefix(Mutant, Call):
     """The length in the prefix of a large message is little-endian."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message with a wrong prefix, if it is large."""
@@ -54,6 +59,7 @@ class CompressedFlagOnPlain(Mutant, Call):
     """Large messages have the compressed flag but are not compressed."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message with a wrong flag, if it is large."""
@@ -64,6 +70,7 @@ class UnknownFlag(Mutant, Call):
     """Large messages have the flag 2."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message with a wrong flag, if it is large."""
@@ -74,6 +81,7 @@ class LastMessageCutOff(Mutant, Call):
     """The last byte of a large message is missing, but the status is unchanged."""
 
     killed_by = "WIRE-19"
+    also = LARGE_ECHOES
 
     def enveloped(self, message: bytes) -> bytes:
         """The message, truncated if it is large."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from wire_mutants.base import Mutant
 from wire_servers.call import Call
-from wire_servers.connection import Connection
+from wire_servers.connection import NOT_HTTP2, Connection
 from wire_servers.frames import PREFACE, ConnectionFault, Frame, Kind
 from wire_servers.loop import Loop
 from wire_servers.parts import Parts
@@ -37,7 +37,7 @@ class ExitsOnGarbageForPreface(Mutant, Connection):
 
     def fail(self, fault: ConnectionFault) -> None:
         """Fail, and exit."""
-        if "no HTTP/2" in fault.reason:
+        if fault.reason == NOT_HTTP2:
             os._exit(134)
         super().fail(fault)
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from wire_servers.parts import Parts
     from wire_servers.service import Service
 
+NOT_HTTP2: Final = "not HTTP/2"
+"""The reason of the fault if a client does not begin with the preface."""
 _MOST_RESET: Final = 10_000
 """Maximum number of streams that are remembered as reset by the server."""
 _DRAIN_PING: Final = b"draining"
@@ -179,7 +181,7 @@ class Connection(HeaderBlocks):
     def _read_preface(self) -> None:
         start = self.reader.take(len(self._preface))
         if not self._preface.startswith(start):
-            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "not HTTP/2")
+            raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, NOT_HTTP2)
         self._preface = self._preface[len(start) :]
 
     def on_frame(self, frame: Frame) -> None:

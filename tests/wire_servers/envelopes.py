@@ -10,6 +10,9 @@ from typing import Final
 RECEIVE_LIMIT: Final = 4 * 1024 * 1024
 """Maximum bytes of a request message."""
 
+TRUNCATED_GZIP: Final = "gzip: the message is truncated or has trailing bytes"
+"""The status message for a gzip message whose end is not the end of its data."""
+
 OK: Final = 0
 INVALID_ARGUMENT: Final = 3
 DEADLINE_EXCEEDED: Final = 4
@@ -98,5 +101,5 @@ def inflated(body: bytes) -> bytes:
     if len(message) > RECEIVE_LIMIT:
         raise StatusFault(RESOURCE_EXHAUSTED, f"a message is larger than {RECEIVE_LIMIT} bytes")
     if not inflater.eof or inflater.unused_data:
-        raise StatusFault(INTERNAL, "gzip: the message is truncated or has trailing bytes")
+        raise StatusFault(INTERNAL, TRUNCATED_GZIP)
     return message
