@@ -85,6 +85,7 @@ def test_many_cancelled_sleeps_leave_the_server_responsive(
     for client in (grpcstream, grpcstream_connect(), grpcstream_connect()):
         streams = [client.record() for _ in range(EACH)]
         for stream in streams:
+            # Four times the time limit, in milliseconds: every call still sleeps when it is cancelled.
             stream.send(f"!sleep {int(grpcstream.timeout * 4000)}")
         verify.pause(grpcstream_quiet / 2)
         for stream in streams:

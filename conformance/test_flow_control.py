@@ -282,5 +282,6 @@ def test_a_status_needs_no_window(grpcstream_wire: WireClient, method: str) -> N
 def test_each_response_is_sent_without_waiting_for_the_next(grpcstream_wire: WireClient) -> None:
     with grpcstream_wire.open("Route") as stream:
         stream.send("first", 1)
+        # Four times as long as the client waits, in milliseconds: the first answer cannot come with the second.
         stream.send(f"!sleep {int(grpcstream_wire.timeout * 4000)}")
         verify.answer(stream)

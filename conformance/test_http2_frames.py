@@ -39,7 +39,7 @@ SMALLEST_MAX_FRAME = 16_384
 # Settings ---------------------------------------------------------------------------------------------------------
 
 
-def acknowledgements(connection: Connection) -> int:
+def count_acknowledgements(connection: Connection) -> int:
     """How many SETTINGS frames the server has acknowledged by the time it answers a PING."""
     connection.ping()
     received = (one for one in connection.frames if one.kind == FrameType.SETTINGS and not one.sent)
@@ -52,7 +52,7 @@ def test_settings_are_acknowledged(grpcstream_wire: WireClient, grpcstream_quiet
     connection.await_settings_ack()
     connection.send_settings()
     connection.await_settings_ack()
-    count = acknowledgements(connection)
+    count = count_acknowledgements(connection)
     wrong = connection.violations.of(Rule.SETTINGS_ACK_PAYLOAD)
     verify.no_findings(map(str, wrong), "acknowledgements without a payload")
     verify.fail_unless(count == 2, "2 acknowledgements of 2 SETTINGS frames", f"{count} acknowledgements")
@@ -60,7 +60,7 @@ def test_settings_are_acknowledged(grpcstream_wire: WireClient, grpcstream_quiet
         for _ in range(3):
             connection.send_settings()
     connection.await_settings_ack(grpcstream_quiet)
-    count = acknowledgements(connection)
+    count = count_acknowledgements(connection)
     if count != 5:
         raise Deviation("5 acknowledgements of 5 SETTINGS frames, 3 of them in one write", f"{count} acknowledgements")
 

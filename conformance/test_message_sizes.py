@@ -83,7 +83,7 @@ def test_list_returns_names_around_frame_and_window_sizes(grpcstream: Client, si
 # Large messages ---------------------------------------------------------------------------------------------------
 
 
-def too_small(status: Status | None) -> Deviation:
+def smaller_limit(status: Status | None) -> Deviation:
     """The deviation of a server that refuses a message of 1 MiB for its size."""
     return Deviation("1 MiB accepted", f"{status}: the target has a smaller limit")
 
@@ -96,7 +96,7 @@ def test_record_and_route_accept_messages_of_one_mebibyte(grpcstream: Client) ->
         record.close_send()
         points = record.collect()
         if record.status is not None and record.status.code == Code.RESOURCE_EXHAUSTED:
-            raise too_small(record.status)
+            raise smaller_limit(record.status)
         verify.ok(record)
         verify.fail_unless(len(points) == 1, "one response", str(len(points)), record)
     with grpcstream.route() as route:
@@ -124,7 +124,7 @@ def echoes_completely(client: Client, method: str, text: str) -> Status | None:
 def test_messages_of_one_mebibyte_are_echoed_completely(grpcstream: Client, method: str) -> None:
     refusal = echoes_completely(grpcstream, method, text_of(MIB))
     if refusal is not None:
-        raise too_small(refusal)
+        raise smaller_limit(refusal)
 
 
 @requirement("SIZE-5", features=("repeat",), observed_by=("list",))
@@ -133,7 +133,7 @@ def test_list_sends_messages_of_one_mebibyte(grpcstream: Client) -> None:
     with grpcstream.list(point) as stream:
         points = stream.collect()
         if stream.status is not None and stream.status.code == Code.RESOURCE_EXHAUSTED:
-            raise too_small(stream.status)
+            raise smaller_limit(stream.status)
         verify.same(stream, points, STREAM_SERVICE.list_responses(point, 2), "the responses")
         verify.ok(stream)
 

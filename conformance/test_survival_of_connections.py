@@ -1,4 +1,4 @@
-"""Survival of connections that speak no HTTP/2, say nothing, or are lost: the server keeps serving other clients."""
+"""Survival of connections that do not speak HTTP/2, are silent or get lost: the server keeps serving other clients."""
 
 from __future__ import annotations
 

@@ -123,21 +123,21 @@ def other_call_survives(client: WireClient, fault: Fault) -> None:
         verify.eof(route)
 
 
-def unknown_method(client: WireClient) -> None:
+def call_unknown_method(client: WireClient) -> None:
     """Call a method that does not exist."""
     with client.open("NoSuchMethod") as stream:
         stream.close_send()
         await_outcome(stream)
 
 
-def open_record_of_bad_protobuf(client: WireClient) -> None:
+def send_bad_protobuf_without_half_close(client: WireClient) -> None:
     """Send a request that does not parse, and leave the request stream open."""
     with client.open("Record") as stream:
         stream.write(framed(b"\x0a\xff\xff\xff\xff\xff"))
         await_outcome(stream)
 
 
-def oversize_prefix(client: WireClient) -> None:
+def announce_4_gib(client: WireClient) -> None:
     """Announce a message of 4 GiB, and reset the call if the server waits for it."""
     with client.open("Record") as stream:
         stream.write(framed(b"", length=2**32 - 1))
@@ -148,23 +148,23 @@ def oversize_prefix(client: WireClient) -> None:
 @requirement("ROBUST-18", observed_by=("duplex",))
 def test_a_grpc_fault_does_not_affect_other_calls(grpcstream_wire: WireClient) -> None:
     faults: dict[str, Fault] = {
-        "an unknown method": unknown_method,
-        "no protobuf": open_record_of_bad_protobuf,
+        "an unknown method": call_unknown_method,
+        "no protobuf": send_bad_protobuf_without_half_close,
         "a compressed flag": lambda client: await_outcome(send_record(client, data=framed(b"flag", compressed=1))),
         "half a message": lambda client: await_outcome(send_record(client, data=framed(b"half", length=8))),
-        "too much announced": oversize_prefix,
+        "too much announced": announce_4_gib,
     }
     each(grpcstream_wire, faults, other_call_survives)
 
 
-def data_after_end_stream(client: WireClient) -> None:
+def send_data_after_end_stream(client: WireClient) -> None:
     """Send DATA after END_STREAM."""
     stream = send_record(client)
     stream.data(framed(Point("late", 1)))
     await_outcome(stream)
 
 
-def window_update_of_0(client: WireClient) -> None:
+def send_window_update_of_0(client: WireClient) -> None:
     """Send a WINDOW_UPDATE of 0 on a stream."""
     with client.open("Record") as stream:
         client.connection.send_frame(FrameType.WINDOW_UPDATE, bytes(4), stream_id=stream.stream_id)
@@ -172,7 +172,7 @@ def window_update_of_0(client: WireClient) -> None:
         await_outcome(stream)
 
 
-def no_method(client: WireClient) -> None:
+def omit_method(client: WireClient) -> None:
     """Send a request without :method."""
     await_outcome(send_record(client, client.request_headers("Record").without(":method")))
 
@@ -180,9 +180,9 @@ def no_method(client: WireClient) -> None:
 @requirement("ROBUST-18", observed_by=("duplex",))
 def test_an_http2_stream_error_does_not_affect_other_calls(grpcstream_wire: WireClient) -> None:
     faults: dict[str, Fault] = {
-        "DATA after END_STREAM": data_after_end_stream,
-        "WINDOW_UPDATE of 0": window_update_of_0,
-        "no :method": no_method,
+        "DATA after END_STREAM": send_data_after_end_stream,
+        "WINDOW_UPDATE of 0": send_window_update_of_0,
+        "no :method": omit_method,
     }
 
     def check(client: WireClient, fault: Fault) -> None:

@@ -38,14 +38,14 @@ def adding(*fields: tuple[str, str]) -> dict[str, Change]:
     return {f"{name}: {value}": partial(Headers.added, name=name, value=value) for name, value in fields}
 
 
-def changed_record(client: WireClient, change: Change) -> WireStream:
+def call_changed_record(client: WireClient, change: Change) -> WireStream:
     """Call Record with changed request headers, one request and the half-close."""
     return send_record(client, change(client.request_headers("Record")))
 
 
 def refuses_each(client: WireClient, changes: Mapping[str, Change], expected: str) -> None:
     """The server refuses a Record with each of these changes to its headers, and keeps serving."""
-    each(client, changes, lambda own, change: expect_refusal(changed_record(own, change), expected))
+    each(client, changes, lambda own, change: expect_refusal(call_changed_record(own, change), expected))
 
 
 # Paths and methods ------------------------------------------------------------------------------------------------
@@ -101,9 +101,9 @@ def test_only_post_runs_a_method(grpcstream_wire: WireClient) -> None:
 # Content-type -----------------------------------------------------------------------------------------------------
 
 
-def unsupported(client: WireClient, change: Change) -> None:
-    """The server refuses a Record with changed headers by HTTP status 415."""
-    stream = changed_record(client, change)
+def refuses_as_unsupported(client: WireClient, change: Change) -> None:
+    """The server refuses a Record with changed headers by HTTP status 415; another refusal is a deviation."""
+    stream = call_changed_record(client, change)
     expect_refusal(stream, "HTTP status 415")
     if stream.response.http_status != 415:
         raise Deviation("HTTP status 415", describe(stream), stream)
@@ -112,13 +112,13 @@ def unsupported(client: WireClient, change: Change) -> None:
 @requirement("WIRE-5", observed_by=("record",))
 def test_other_content_types_are_unsupported(grpcstream_wire: WireClient) -> None:
     types = replacing("content-type", "application/json", "text/html", "application/octet-stream")
-    each(grpcstream_wire, types, unsupported)
+    each(grpcstream_wire, types, refuses_as_unsupported)
 
 
 @requirement("WIRE-6", observed_by=("record",))
 def test_a_request_without_content_type_is_unsupported(grpcstream_wire: WireClient) -> None:
     without: dict[str, Change] = {"no content-type": lambda headers: headers.without("content-type")}
-    each(grpcstream_wire, without, unsupported)
+    each(grpcstream_wire, without, refuses_as_unsupported)
 
 
 @requirement("WIRE-7", observed_by=("list", "record", "route"))
@@ -145,7 +145,7 @@ def test_both_content_types_of_grpc_are_accepted(grpcstream_wire: WireClient, co
 def test_a_similar_content_type_is_refused_or_accepted(
     grpcstream_wire: WireClient, grpcstream_observe: Observe, content_type: str
 ) -> None:
-    stream = changed_record(grpcstream_wire, partial(Headers.replaced, name="content-type", value=content_type))
+    stream = call_changed_record(grpcstream_wire, partial(Headers.replaced, name="content-type", value=content_type))
     await_outcome(stream)
     grpcstream_observe(f"{content_type}: {describe(stream)}")
     verify.serves(grpcstream_wire.fresh(), f"after the content-type {content_type}")
@@ -159,14 +159,14 @@ def test_a_request_without_te_does_not_hang(grpcstream_wire: WireClient) -> None
     changes: dict[str, Change] = {"no te": lambda headers: headers.without("te"), **replacing("te", "gzip")}
 
     def check(client: WireClient, change: Change) -> None:
-        expect_answer(changed_record(client, change), "any answer to a request without te: trailers")
+        expect_answer(call_changed_record(client, change), "any answer to a request without te: trailers")
 
     each(grpcstream_wire, changes, check)
 
 
 @requirement("WIRE-20", observed_by=("record",))
 def test_the_required_headers_alone_are_enough(grpcstream_wire: WireClient) -> None:
-    expect_served(changed_record(grpcstream_wire, lambda headers: headers.without("user-agent")))
+    expect_served(call_changed_record(grpcstream_wire, lambda headers: headers.without("user-agent")))
 
 
 @requirement("WIRE-21", observed_by=("record",))
@@ -174,7 +174,7 @@ def test_host_replaces_a_missing_authority(grpcstream_wire: WireClient) -> None:
     def change(headers: Headers) -> Headers:
         return headers.without(":authority").added("host", headers.all(":authority")[0])
 
-    expect_served(changed_record(grpcstream_wire, change))
+    expect_served(call_changed_record(grpcstream_wire, change))
 
 
 @requirement("WIRE-21", observed_by=("record",))
@@ -186,7 +186,7 @@ def test_two_authorities_are_refused_and_none_does_not_hang(grpcstream_wire: Wir
     }
 
     def check(client: WireClient, change: Change) -> None:
-        stream = changed_record(client, change)
+        stream = call_changed_record(client, change)
         if change is changes["none"]:
             expect_answer(stream, "any answer to a request without an authority")
         else:
