@@ -1,4 +1,4 @@
-"""Which tests of requirements run, over which clients, and in which order: mildest first."""
+"""Selects the tests of requirements that run, over which clients, and in which order: mildest first."""
 
 from __future__ import annotations
 

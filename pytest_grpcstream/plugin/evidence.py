@@ -1,4 +1,4 @@
-"""The evidence of what failed: the timelines of a test, and what its connections sent and received, as files.
+"""Writes the evidence of failed tests as files: their timelines, and the bytes that their connections carried.
 
 The process that runs the test writes it; under pytest-xdist that is a worker. The names of the files travel with the
 verdict on the test to the process that writes the report of the run.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_grpcstream.errors import RecordedStream
 
 KEPT_VERDICTS: Final = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.CHANGED)
-"""The verdicts that evidence is kept of; a flaky test has one of these in the run of it that is reported."""
+"""The verdicts for which evidence is kept; the run of a flaky test that is reported has one of these."""
 TEST_LIMIT: Final = 100
 """Tests of which one process writes files at most."""
 TIMELINE_LIMIT: Final = 1 << 20
@@ -59,7 +59,7 @@ class EvidencePlugin:
         self._kept: dict[str, Evidence] = {}
         self._written = 0
 
-    # Registered after the plugin that judges, so that this wrapper is around that one and sees the verdict.
+    # Registered after VerdictPlugin, so that this wrapper is around that one and sees the verdict.
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]

@@ -1,4 +1,4 @@
-"""The health of the target: it must survive every test of a requirement, and be there for the next."""
+"""Checks the health of the target: it must survive every test of a requirement and serve the next."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class HealthPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Notice a target that died after the previous test; stop the run if there is no target to go on with."""
+        """Notice a target that died after the previous test; stop the run if no target is left."""
         if not is_requirement(item):
             return (yield)
         self._notice_late_death(item)
@@ -51,7 +51,7 @@ class HealthPlugin:
         except TargetError as error:
             target = state_of(item).target
             if target is not None and target.restartable and (reason := target.death_reason()) is not None:
-                raise self._died(item, target, reason) from error
+                raise self._report_death(item, target, reason) from error
             # Under pytest-xdist, or if a dead target cannot be restarted: every other test would say the same.
             item.session.shouldfail = str(error).splitlines()[0]
             raise
@@ -86,13 +86,13 @@ class HealthPlugin:
             skip_not_applicable(str(reason))
         except Exception as error:
             seconds = time.monotonic() - began
-            if death := self._death(item) or self._unresponsive(item, error):
+            if death := self._check_death(item) or self._check_responsive(item, error):
                 raise death from error
-            if (allowance := self._allowance(item, error)) not in (None, error):
+            if (allowance := self._find_allowance(item, error)) not in (None, error):
                 raise allowance from error
             self._note_lost_time(item, error, seconds)
             raise
-        if death := self._death(item):
+        if death := self._check_death(item):
             raise death
         return result
 
@@ -108,7 +108,7 @@ class HealthPlugin:
             how = "; ".join(dict.fromkeys(failures[name] for name in failed))
             raise Inconclusive(f"{names}, by which this is observed", f"prerequisite failed: {names}: {how}")
 
-    def _allowance(self, item: pytest.Item, failed: Exception) -> Exception | None:
+    def _find_allowance(self, item: pytest.Item, failed: Exception) -> Exception | None:
         """The warning that replaces a failure for which a correct server may be responsible."""
         from pytest_grpcstream.verdicts.allowances import Circumstances, find_allowance
 
@@ -129,7 +129,7 @@ class HealthPlugin:
         serves = None if known is None else bool(known.working_exchanges)
         state_of(item).budget_note = self._run.budget.note_lost(seconds, serves=serves)
 
-    def _unresponsive(self, item: pytest.Item, failed: Exception) -> TargetDied | None:
+    def _check_responsive(self, item: pytest.Item, failed: Exception) -> TargetDied | None:
         """After a failure: whether the target still does the baseline exchanges that it could do at first."""
         target = state_of(item).target
         if target is None:
@@ -140,15 +140,15 @@ class HealthPlugin:
         # Calls that the test left open are its own: a server with few threads may have none free meanwhile.
         for stream in state_of(item).streams:
             stream.close()
-        actual = self._failure_to_serve(target, client)
+        actual = self._try_exchanges(target, client)
         if actual is None:
             return None
         if (reason := target.death_reason()) is not None:
-            return self._died(item, target, reason)  # it was dying, and that took a moment
+            return self._report_death(item, target, reason)  # it was dying, and that took a moment
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Mismatch) else ""
-        return self._died(item, target, f"it still runs, but {actual}{why}")
+        return self._report_death(item, target, f"it still runs, but {actual}{why}")
 
-    def _failure_to_serve(self, target: SupervisedTarget, kind: str) -> str | None:
+    def _try_exchanges(self, target: SupervisedTarget, kind: str) -> str | None:
         """How a target fails the baseline exchanges it could do at first, in every attempt; None if it serves."""
         from pytest_grpcstream import verify
 
@@ -166,7 +166,7 @@ class HealthPlugin:
                 break  # it hangs: another attempt would only cost the same time again
         return actual
 
-    def _death(self, item: pytest.Item) -> TargetDied | None:
+    def _check_death(self, item: pytest.Item) -> TargetDied | None:
         target = state_of(item).target
         if target is None:
             return None
@@ -174,9 +174,9 @@ class HealthPlugin:
         if reason is None:
             self._previous = (item.nodeid, target)
             return None
-        return self._died(item, target, reason)
+        return self._report_death(item, target, reason)
 
-    def _died(self, item: pytest.Item, target: SupervisedTarget, reason: str) -> TargetDied:
+    def _report_death(self, item: pytest.Item, target: SupervisedTarget, reason: str) -> TargetDied:
         output = target.output()
         if target.restartable:
             target.discard()

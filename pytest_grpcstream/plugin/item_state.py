@@ -1,4 +1,4 @@
-"""What the plugin knows of one test while it runs: its target, its clients, and what it observed."""
+"""The state of one test while it runs: its target, its clients, and what it observed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of options: each function makes one of the text that was given, or raises ValueError."""
+"""Parses the values of options: each function takes the given text, and raises ValueError if it is not valid."""
 
 from __future__ import annotations
 

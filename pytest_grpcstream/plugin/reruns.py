@@ -64,7 +64,7 @@ class RerunPlugin:
 
 def _run_once(item: pytest.Item, nextitem: pytest.Item | None, *, last: bool, on_upstream: bool) -> Reports:
     reset_state(item, on_upstream=on_upstream)
-    # What a test shares with others is kept between its runs, but nothing of its own: the next "item" is its module.
+    # Fixtures that are shared with other tests stay between runs, its own do not: the next "item" is its module.
     following: Any = nextitem if last else item.parent
     return runtestprotocol(item, log=False, nextitem=following)
 
@@ -73,8 +73,8 @@ def _decide(reports: Reports) -> tuple[pytest.TestReport, TestVerdict]:
     """The report that has the verdict on a run of a test: the last one that is not simply passed."""
     from pytest_grpcstream.verdicts.verdict import Verdict
 
-    judged = [(report, verdict) for report in reports if (verdict := verdict_of(report)) is not None]
-    return next((one for one in reversed(judged) if one[1].verdict is not Verdict.PASSED), judged[-1])
+    with_verdict = [(report, verdict) for report in reports if (verdict := verdict_of(report)) is not None]
+    return next((one for one in reversed(with_verdict) if one[1].verdict is not Verdict.PASSED), with_verdict[-1])
 
 
 def _merge(runs: Sequence[Reports]) -> Reports:

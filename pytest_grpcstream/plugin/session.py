@@ -1,4 +1,4 @@
-"""What the fixtures and hooks of one run share: its settings, its targets, and the way to them."""
+"""The run, which all hooks and fixtures share: its settings, its selection, its targets and its time budget."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Selection:
 
 
 class Run:
-    """One run, kept in `Run.KEY` of the stash of its config.
+    """One run, stored in its config's stash under `Run.KEY`.
 
     Attributes:
         settings: what the user asked for.
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def supervisor(self) -> TargetSupervisor:
-        """Keeps the run's targets."""
+        """Starts and supervises the run's targets."""
         from pytest_grpcstream.targets.supervisor import TargetSupervisor
 
         if self._supervisor is None:

@@ -1,4 +1,4 @@
-"""Starts the target before the first test: one that is missing is a single message, not a failure of every test."""
+"""Starts the target before the first test, so that a missing target gives one message, not a failure of every test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long operations of tests may take: less once the verdict is red anyway and waiting only delays it."""
+"""The time budget: the limit of one operation, shortened once the run is red and waiting would only delay it."""
 
 from __future__ import annotations
 

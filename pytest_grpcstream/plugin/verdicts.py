@@ -1,4 +1,4 @@
-"""Judges tests of requirements: from what a test raised to a verdict, and to a report that a user can act on."""
+"""Decides the verdict on each test of a requirement from what it raised, and writes the report that a user acts on."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class VerdictPlugin:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Judge tests of requirements by severity; show the timelines of every other failing test."""
+        """Decide the verdict on tests of requirements by severity; show the timelines of every other failing test."""
         report = yield
         requirement = requirement_of(item)
         if requirement is not None:
             if call.when == "call" or not report.passed:
-                self._judge(item, call, report, requirement)
+                self._decide(item, call, report, requirement)
         elif report.failed and call.when == "call":
             for stream in state_of(item).streams[-TIMELINES:]:
                 report.sections.append((f"grpcstream {stream!r}", stream.timeline.render()))
@@ -56,7 +56,7 @@ class VerdictPlugin:
             return redact_report(item.config, report, self._run.settings.security.redact)
         return report
 
-    def _judge(
+    def _decide(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, requirement: Requirement
     ) -> None:
         from pytest_grpcstream.verdicts.rendering import SUMMARY, summarize
@@ -70,7 +70,7 @@ class VerdictPlugin:
         observed = list(state.observed) if call.when == "call" else []
         if mismatch is not None:
             reason = summarize(mismatch)
-            verdict = self._severity(mismatch, requirement)
+            verdict = self._apply_severity(mismatch, requirement)
             self._show(item, report, requirement, mismatch, verdict)
             if verdict is Verdict.PASSED:
                 observed.append(reason)
@@ -105,7 +105,7 @@ class VerdictPlugin:
             ),
         )
 
-    def _severity(self, mismatch: Mismatch, requirement: Requirement) -> Verdict:
+    def _apply_severity(self, mismatch: Mismatch, requirement: Requirement) -> Verdict:
         from pytest_grpcstream.verdicts.verdict import Verdict
 
         if isinstance(mismatch, Inconclusive):
@@ -127,7 +127,7 @@ class VerdictPlugin:
         from pytest_grpcstream.verdicts.rendering import render_failure, summarize
         from pytest_grpcstream.verdicts.verdict import Verdict
 
-        text = render_failure(requirement, verdict, mismatch, self._command(item))
+        text = render_failure(requirement, verdict, mismatch, self._format_command(item))
         if verdict is Verdict.WARNED:
             show_expected(report, f"{requirement.id}: {summarize(mismatch)}", text, mismatch)
         elif verdict is Verdict.PASSED:
@@ -135,7 +135,7 @@ class VerdictPlugin:
         else:
             show_failure(report, text, mismatch)
 
-    def _command(self, item: pytest.Item) -> str:
+    def _format_command(self, item: pytest.Item) -> str:
         words = ["pytest", *repeat_options(self._run.settings)]
         if item.get_closest_marker(STRESS) is not None:
             words += ["-m", STRESS]

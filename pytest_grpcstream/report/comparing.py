@@ -1,4 +1,4 @@
-"""What changed between two reports, and whether there is a regression."""
+"""Compares two reports: what changed, and whether there is a regression."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Flow:
 def encode_capture(flows: Sequence[Flow], limit: int) -> tuple[bytes, int]:
     """A capture file of connections, and how many of their bytes were left out to keep it below ``limit`` bytes.
 
-    The newest connections are kept first; the end of a connection that does not fit is left out.
+    The newest connections have precedence; the end of a connection that does not fit is left out.
     """
     kept: list[bytes] = []
     room = limit - 24

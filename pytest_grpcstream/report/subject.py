@@ -1,4 +1,4 @@
-"""What a test has used, as far as it shows what happened."""
+"""The streams and connections of a test, from which its evidence is written."""
 
 from __future__ import annotations
 

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 TEXT_LIMIT: Final = 1000
 """Characters of one text of an event at most."""
 _LAST_LINE_RESERVE: Final = 100
-"""Bytes that are kept free for the line about what was left out."""
+"""Bytes reserved for the line that says what was left out."""
 
 
 def render_timelines(subject: Subject, redact: Callable[[str], str], limit: int) -> str:
     """The events of a test, stream by stream and then connection by connection, in at most ``limit`` bytes of ASCII.
 
     Times are relative to the beginning of the first stream or connection. If the events do not fit, the newest streams
-    are kept first, because they show most about a failure, and connections last, because they repeat what their streams
-    say; a last line then says how many events were left out.
+    have precedence, because they show most about a failure, and connections come last, because they repeat what their
+    streams say; a last line then says how many events were left out.
     """
     timelines = list(_timelines(subject))
     ages = [timeline.elapsed for _, timeline in timelines]

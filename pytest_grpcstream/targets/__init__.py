@@ -1,1 +1,1 @@
-"""Targets: named, started, probed, watched and ended."""
+"""Targets: parses, starts, probes, supervises and stops what a run is pointed at."""

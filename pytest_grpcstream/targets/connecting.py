@@ -1,4 +1,4 @@
-"""Opens clients and channels to a target, secured as the target is.
+"""Opens clients and channels to a target, with the target's TLS, authority and metadata.
 
 grpcio and the wire client are imported by the methods that use them: importing this module stays cheap.
 """

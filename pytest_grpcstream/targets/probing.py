@@ -1,8 +1,8 @@
 """Probes what a target can do: its optional features, its baseline calls, and whether its Route speaks first.
 
 A server that lacks a directive treats it as an ordinary name. So a feature is present if the target reacts to its
-directive differently than to an undefined one, over any of the methods. Whether the reaction is correct is for the
-requirements to judge. A server that rejects every directive alike has no feature.
+directive differently than to an undefined one, over any of the methods. The requirements check
+whether the reaction is correct. A server that rejects every directive alike has no feature.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class Prober:
         )
 
     def _try_exchange(self, exchange: Callable[[Client], None]) -> str | None:
-        """Return how an exchange failed in every attempt; None if one worked: requirements judge what is flaky."""
+        """Return how an exchange failed in every attempt; None if one worked: requirements check what is flaky."""
         failure = ""
         for attempt in range(_ATTEMPTS):
             try:

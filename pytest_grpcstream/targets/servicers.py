@@ -1,4 +1,4 @@
-"""Turns what a user names into a servicer of the StreamService, and registers it on a grpcio server.
+"""Makes a servicer of the StreamService from what the user names, and registers it on a grpcio server.
 
 A candidate is a servicer class, an instance, a factory without arguments, or a function that takes the server and
 registers on it itself.
@@ -74,7 +74,7 @@ def call_registration(function: Any, name: str, server: Any) -> Any:
 
 
 def make_servicer(candidate: object, name: str) -> object:
-    """Turn a class, an instance or a factory into a servicer.
+    """Make a servicer from a class, an instance or a factory.
 
     Raises:
         TargetError: The candidate has none of these forms, or it raised.

@@ -1,1 +1,1 @@
-"""Verdicts: about a test, a requirement and a run, and what may change them."""
+"""Verdicts on a test, a requirement and a run, and what changes them: expected failures and allowances."""

@@ -1,4 +1,4 @@
-"""What a correct server may do to a test: a failure that results from it is only a warning."""
+"""Allowances: a failure that results from what a correct server may do becomes a warning."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a test did before it failed, as far as it may excuse the server.
+    """What a test did before it failed: all that decides whether an allowance applies.
 
     Attributes:
         clients: the clients of the test.

@@ -192,7 +192,7 @@ def _blocks(path: Path, count: int) -> tuple[str, list[tuple[str, Any]], str]:
 
 
 def _split_comments(text: str) -> tuple[str, str]:
-    """A text of comments, cut before those that stand right above what follows, with the blank lines before them."""
+    """Split comments in two: the second part stands right above what follows, with the blank lines before it."""
     lines = text.splitlines(keepends=True)
     start = len(lines)
     while start > 0 and lines[start - 1].startswith("#"):

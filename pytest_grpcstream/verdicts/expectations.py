@@ -13,7 +13,7 @@ from pytest_grpcstream.verdicts.test_verdict import TestVerdict
 from pytest_grpcstream.verdicts.verdict import Verdict
 
 WILDCARD: Final = "*"
-"""What the id of an entry ends with that names every test whose id begins so."""
+"""The last character of an entry's id that names every test whose id begins with the rest."""
 
 _WITHOUT_FAILURE: Final = {
     Verdict.PASSED: (Verdict.FIXED, "it passes"),

@@ -1,4 +1,4 @@
-"""What some kinds of failures usually come from, for those who have to fix them; these are guesses and say so."""
+"""Hints: guesses at the causes of common failures, for the user who has to fix them."""
 
 from __future__ import annotations
 

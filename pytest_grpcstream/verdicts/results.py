@@ -1,4 +1,4 @@
-"""What is known of a run at a time: the verdicts on its tests, and what they amount to."""
+"""The results of a run so far: the verdicts on its tests, and the counts, coverage and conformance that follow."""
 
 from __future__ import annotations
 

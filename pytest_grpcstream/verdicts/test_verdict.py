@@ -1,4 +1,4 @@
-"""What came of one test of a requirement, as one frozen value."""
+"""The verdict on one test of a requirement, as one frozen value."""
 
 from __future__ import annotations
 

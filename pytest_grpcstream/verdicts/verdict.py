@@ -1,4 +1,4 @@
-"""The verdicts: what can come of a test of a requirement, of a requirement, and of a run."""
+"""The words for the verdict on a test, a requirement or a run, and how they rank and count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connecting to a server: addresses, TLS and ALPN."""
+"""Connects to a server: its address, TLS and ALPN."""
 
 from __future__ import annotations
 

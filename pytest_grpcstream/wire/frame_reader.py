@@ -1,4 +1,4 @@
-"""Takes frames out of the bytes of a peer, assembles header blocks and decodes them, all within bounds."""
+"""Reads frames from the bytes of a peer, and assembles and decodes header blocks, all within bounds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Handler(Protocol):
 
 
 class FrameReader:
-    """Cuts the bytes of a peer into frames.
+    """Splits the bytes of a peer into frames.
 
     Arguments:
         handler: takes the frames.

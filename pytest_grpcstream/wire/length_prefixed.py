@@ -1,4 +1,4 @@
-"""Length-prefixed messages: put into DATA, taken out of it, and decompressed (gRPC over HTTP2, Requests)."""
+"""Length-prefixed messages: encoded for DATA, decoded from it, and decompressed (gRPC over HTTP2, Requests)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_prefix(message: bytes, *, compressed: int = 0, length: int | None = None
 
 
 class Assembler:
-    """Assembles messages from bytes that are cut anywhere, and reports which messages each piece belongs to.
+    """Assembles messages from bytes that are split anywhere, and reports which messages each piece belongs to.
 
     Arguments:
         deliver: called for each message as soon as it is complete.

@@ -99,7 +99,7 @@ class FrameRecord(NamedTuple):
 
     @property
     def fields(self) -> Fields:
-        """The field lines of a header block that ended here, none for other frames; long blocks are cut."""
+        """The field lines of a header block that ended here, none for other frames; long blocks are shortened."""
         if self.kind not in (FrameType.HEADERS, FrameType.CONTINUATION) or self.content is None:
             return ()
         return cast("Fields", self.content)

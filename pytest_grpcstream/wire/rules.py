@@ -1,4 +1,4 @@
-"""The rules of HTTP/2 and gRPC that one connection shows to be broken, and the violations that were seen."""
+"""The rules of HTTP/2 and gRPC that a connection checks, and the violations that it found."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _DEFAULT_TABLE: Final = 4096
 _LARGEST_TABLE: Final = 1 << 16
 """The largest HPACK table that this side keeps for what it sends, in bytes; it may use less than allowed."""
 _UNKNOWN_KEPT: Final = 100
-"""Settings of the peer from which on only those that have a name are kept."""
+"""Settings of the peer beyond this number are dropped, unless they have a name."""
 
 
 class _Limits(NamedTuple):

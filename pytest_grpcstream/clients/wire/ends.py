@@ -1,4 +1,4 @@
-"""How an RPC ended on the wire, and the status that this client derives if the server sent none."""
+"""How an RPC ended on the wire, and the status that the client derives if the server sent none."""
 
 from __future__ import annotations
 

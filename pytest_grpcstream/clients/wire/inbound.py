@@ -1,4 +1,4 @@
-"""What a connection does with each frame of the server."""
+"""Handles each frame that the server sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a wire connection differs from a plain one."""
+"""The options of a wire connection: how a test makes it differ from that of an ordinary client."""
 
 from __future__ import annotations
 
