@@ -80,6 +80,7 @@ def _grpcstream_used(request: pytest.FixtureRequest, _grpcstream_supervisor: Tar
         named = _grpcstream_supervisor.named(parse(named))
     if not isinstance(named, SupervisedTarget):
         raise TargetError(f"a target is a text or what grpcstream_serve returned, not {type(named).__name__}")
+    named.forget_death()
     state_of(request.node).target = named
     return named
 

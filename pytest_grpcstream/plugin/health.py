@@ -141,10 +141,10 @@ class HealthPlugin:
         for stream in state_of(item).streams:
             stream.close()
         actual = self._try_exchanges(target, client)
-        if actual is None:
-            return None
         if (reason := target.death_reason()) is not None:
             return self._report_death(item, target, reason)  # it was dying, and that took a moment
+        if actual is None:
+            return None
         why = f"; the test itself found: {one_line(str(failed), 300)}" if isinstance(failed, Mismatch) else ""
         return self._report_death(item, target, f"it still runs, but {actual}{why}")
 

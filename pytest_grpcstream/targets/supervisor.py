@@ -55,6 +55,7 @@ class SupervisedTarget:
         self._declared_features = declared_features
         self.security = security
         self._error: TargetError | None = None
+        self._replaced = ""
         self._target: Target | None = None
         self._running: launching.Running | None = None
         self._features: frozenset[str] | None = None
@@ -76,7 +77,9 @@ class SupervisedTarget:
         """
         if self._error is not None:
             raise self._error
-        if self._running is not None and self._running.exit_reason() is not None:
+        if self._running is not None and (reason := self._running.exit_reason()) is not None:
+            self._replaced = reason
+            self.deaths += 1
             self.discard()
         if self._running is None:
             assert self._target is not None  # noqa: S101 - only a servicer object has none, and that one runs
@@ -119,6 +122,7 @@ class SupervisedTarget:
         if kind not in self._capabilities:
             prober = self._prober(kind)
             self._capabilities[kind] = prober.find_capabilities(self._features, declared=declared is not None)
+            self._replaced = ""  # a death while probing means that a feature is absent, and no test caused it
         return self._capabilities[kind]
 
     def known_capabilities(self, kind: str) -> Capabilities | None:
@@ -149,8 +153,13 @@ class SupervisedTarget:
     def death_reason(self) -> str | None:
         """Return why the target stopped answering, and count its death; None while it answers, or was never started.
 
+        A process that exited and was replaced at its next use counts as well; its death is returned once.
+
         An address that refuses connections is asked again for up to `REFUSAL_TIMEOUT` seconds.
         """
+        if self._replaced:
+            replaced, self._replaced = self._replaced, ""
+            return replaced
         if self._running is None or self._error is not None:
             return None
         reason = self._running.exit_reason()
@@ -181,6 +190,12 @@ class SupervisedTarget:
                 break
             time.sleep(0.05)
         return False
+
+    def forget_death(self) -> None:
+        """Forget that the target died earlier, so that the test that uses it next is not blamed."""
+        if self._running is not None and self._running.exit_reason() is not None:
+            self.discard()
+        self._replaced = ""
 
     def discard(self) -> None:
         """Drop a dead target, so that its next use restarts it."""

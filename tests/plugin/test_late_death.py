@@ -1,4 +1,4 @@
-"""A given target that stops between two tests: the next one does not run, and is not blamed."""
+"""A target that stops between two tests or during one: which test is blamed, and which is not run."""
 
 from __future__ import annotations
 
@@ -67,3 +67,35 @@ def test_test_after_the_end_of_a_given_target_is_not_run(
     result.stdout.fnmatch_lines(["!* the target stopped after *; the rest was not run*!*"])
     assert "KeyError" not in result.stdout.str()
     assert "NotRun" not in result.stdout.str()
+
+
+REPLACED = """
+import time
+import pytest
+from pytest_grpcstream import Deviation, verify
+
+@pytest.mark.grpcstream_requirement("ROBUST-4")
+@pytest.mark.parametrize("fails", [False, True])
+def test_list(grpcstream, grpcstream_connect, fails):
+    with grpcstream.list(None) as stream:
+        stream.end()
+    time.sleep(0.5)
+    verify.serves(grpcstream_connect(), "after a List without pt")
+    if fails:
+        raise Deviation("INVALID_ARGUMENT", "UNAVAILABLE", stream)
+
+@pytest.mark.grpcstream_requirement("ORD-1")
+def test_another(grpcstream):
+    with grpcstream.list("x", 1) as stream:
+        stream.collect()
+"""
+
+
+def test_target_that_is_replaced_during_a_test_has_died(run: Run, pytester: pytest.Pytester) -> None:
+    """A new connection of the test restarts the target, which does not hide its death; the next test passes."""
+    pytester.makepyfile(REPLACED)
+    target = "--grpcstream-target=plugin.servicers:ExitsWithoutPoint"
+    result = run(target, "--grpcstream-features=none", "--grpcstream-client=library", ".")
+    result.assert_outcomes(passed=1, failed=2)
+    died = "ROBUST-4 failed: expected the target still serves after this test; actual: it exited with code 9*"
+    result.stdout.fnmatch_lines([died, died, "verdict: NOT conformant: failed: ROBUST-4"])
