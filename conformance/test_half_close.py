@@ -85,9 +85,8 @@ def test_route_does_not_buffer_answers(grpcstream: Client) -> None:
     # Sizes around those of usual buffers: a server that buffers would hold one of these responses back.
     with grpcstream.route() as stream:
         for size in (500, 1_500, 3_000, 6_000, 12_000):
-            point = Point(f"!echo {'m' * size}", size)
-            stream.send(point)
-            verify.point(stream, point)
+            stream.send(f"!echo {'m' * size}", size)
+            verify.answer(stream)
         stream.close_send()
         verify.eof(stream)
 

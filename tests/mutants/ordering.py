@@ -321,7 +321,7 @@ class EchoesOneBehind(Mutant):
     """Route's echo answers with the point of the previous echo."""
 
     killed_by = "ORD-3"
-    also = frozenset({"HALF-4", "ORD-6", "ORD-7", "ORD-8"})  # the echo is not what was sent
+    also = frozenset({"ORD-6", "ORD-7", "ORD-8"})  # the echo is not what was sent
 
     def route_responses(self, call: Call, points: Iterator[StreamPoint]) -> Iterator[StreamResponse]:
         """The responses, each echo one behind."""
