@@ -112,7 +112,7 @@ def test_expected_changed_fixed_and_flaky_are_reported(
     report: Report, serve: Serve, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     """Each is the verdict on its test, and on its requirement."""
-    entries = {"ORD-1": "3 in all", "test_list_returns_the_name_as_it_was_sent[library-one]": "anything else"}
+    entries = {"ORD-1": "3 in total", "test_list_returns_the_name_as_it_was_sent[library-one]": "anything else"}
     (pytester.path / "list.toml").write_text(
         "".join(f"[[expect]]\nid = '{name}'\nreason = '{reason}'\n" for name, reason in entries.items())
     )
