@@ -17,7 +17,7 @@ from pytest_grpcstream.messages import StreamPoint, StreamRequest, StreamRespons
 from tls.certificates import Certificates
 
 
-class Guard(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]
+class Guard(grpc.ServerInterceptor):  # type: ignore[misc,unused-ignore]  # grpcio has types only with types-grpcio
     """Answers UNAUTHENTICATED to every call without a certain pair of metadata, for any method.
 
     Attributes:
